@@ -1,0 +1,39 @@
+//! Names of the maps: part of the operator's interface, and of the pins under bpffs.
+
+/// Frontend to service port, tables and policy.
+pub const FRONTENDS: [&str; 2] = ["frontends4", "frontends6"];
+/// Backend id to endpoint.
+pub const BACKENDS: [&str; 2] = ["backends4", "backends6"];
+/// Flow records.
+pub const FLOWS: [&str; 2] = ["flows4", "flows6"];
+/// Pod address to device.
+pub const LOCAL_PODS: [&str; 2] = ["local_pods4", "local_pods6"];
+/// Sockets of host processes.
+pub const SOCKETS: [&str; 2] = ["sockets4", "sockets6"];
+/// All selection tables, end to end; both families share it.
+pub const SLOTS: &str = "slots";
+/// Attached devices.
+pub const DEVICES: &str = "devices";
+/// The node's settings, one entry.
+pub const SETTINGS: &str = "settings";
+/// Packets and bytes by reason, per CPU.
+pub const COUNTERS: &str = "counters";
+/// Sampled drops.
+pub const EVENTS: &str = "events";
+
+/// Default number of flow records of each family (two for each flow); `--flows` sets another.
+pub const FLOWS_MAX: u32 = 1 << 18;
+/// Frontends of each family.
+pub const FRONTENDS_MAX: u32 = 1 << 18;
+/// Backends of each family.
+pub const BACKENDS_MAX: u32 = 1 << 18;
+/// Slots of all tables together.
+pub const SLOTS_MAX: u32 = 1 << 20;
+/// Pods on this node, each family.
+pub const LOCAL_PODS_MAX: u32 = 1 << 12;
+/// Sockets of host processes, each family.
+pub const SOCKETS_MAX: u32 = 1 << 16;
+/// Devices.
+pub const DEVICES_MAX: u32 = 1 << 12;
+/// Size of the event ring in bytes: a power of two and a multiple of the page size.
+pub const EVENTS_BYTES: u32 = 1 << 18;

@@ -1,0 +1,66 @@
+//! What the data path needs to know about its node; read when a flow begins, never per packet.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::addr::{Ip4, Ip6};
+
+/// How many service ranges of each family the data path guards.
+pub const SERVICE_RANGES: usize = 4;
+
+/// A block of IPv4 addresses: `addr & mask == base`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Pod, Zeroable)]
+pub struct Range4 {
+    /// First address.
+    pub base: Ip4,
+    /// Netmask; zero: the entry is unused.
+    pub mask: Ip4,
+}
+
+/// A block of IPv6 addresses.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Pod, Zeroable)]
+pub struct Range6 {
+    /// First address.
+    pub base: Ip6,
+    /// Netmask; zero: the entry is unused.
+    pub mask: Ip6,
+}
+
+/// The one entry of the `settings` map.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Pod, Zeroable)]
+pub struct Settings {
+    /// The node's primary IPv4 address; zero: none. Hairpin flows are masqueraded to it.
+    pub node4: Ip4,
+    /// The node's primary IPv6 address; zero: none.
+    pub node6: Ip6,
+    /// First port of the masquerade range, in the host's order.
+    pub masquerade_min: u16,
+    /// Last port of the masquerade range, in the host's order.
+    pub masquerade_max: u16,
+    /// See the constants of [`flags`].
+    pub flags: u32,
+    /// IPv4 service ranges.
+    pub service4: [Range4; SERVICE_RANGES],
+    /// IPv6 service ranges.
+    pub service6: [Range6; SERVICE_RANGES],
+}
+
+/// Bits of [`Settings::flags`].
+pub mod flags {
+    /// Serve clusterIPs to clients outside the cluster (decision 4).
+    pub const EXTERNAL_CLUSTER_IP: u32 = 1;
+}
+
+/// Globals fixed when the programs are loaded; the verifier drops the code that they rule out.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Pod, Zeroable)]
+pub struct Frozen {
+    /// Cookie of the agent's network namespace: socket hooks act on its processes only.
+    pub netns_cookie: u64,
+    /// 1 when `bpf_set_retval` exists (Linux 5.18), so that connect() can say "refused".
+    pub has_set_retval: u32,
+    /// One drop event in `2^event_shift` is reported; 32 or more: none.
+    pub event_shift: u32,
+}

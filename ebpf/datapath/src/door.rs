@@ -1,0 +1,96 @@
+//! Step 6: which door? Decided before the packet is written, so that what cannot leave is not touched.
+
+use tidegate_abi::{Address, Flow, FlowKey, Reason, flow::flags};
+
+use crate::{
+    Packet, World,
+    parse::Headers,
+    verdict::{Door, Entry, Stage, Stop},
+    world::Route,
+};
+
+/// A door and what must be written for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Way {
+    /// The door.
+    pub door: Door,
+    /// How much of the time to live is spent here; the kernel's own stack counts for itself.
+    pub hops: u8,
+    /// Destination and source Ethernet address, where no kernel fills them in.
+    pub macs: Option<[u8; 12]>,
+}
+
+/// Chooses the door of a packet that becomes what `flow` says.
+#[inline(always)]
+pub fn choose<A, P, W>(
+    packet: &P,
+    world: &W,
+    entry: Entry,
+    headers: &Headers<A>,
+    flow: &Flow<A>,
+) -> Result<Way, Stop>
+where
+    A: Address,
+    P: Packet,
+    W: World<A>,
+{
+    if entry.stage == Stage::Xdp && (flow.device != 0 || headers.is_tagged()) {
+        return Err(Reason::NextStage.into());
+    }
+    let way = if flow.device != 0 {
+        Way { door: Door::Peer(flow.device), hops: 1, macs: None }
+    } else {
+        let len = if packet.is_segmented() { 0 } else { headers.ip_len };
+        let route = world.route(entry.device, &translated(headers, flow), len);
+        match entry.stage {
+            Stage::Xdp => before_the_stack(entry, route)?,
+            Stage::Tc => by_route(flow, route)?,
+        }
+    };
+    if way.hops != 0 && headers.ttl <= 1 {
+        return Err(later(entry, Reason::TtlExceeded.into()));
+    }
+    Ok(way)
+}
+
+/// The tuple after translation.
+#[inline(always)]
+fn translated<A: Address>(headers: &Headers<A>, flow: &Flow<A>) -> FlowKey<A> {
+    flow.opposite(headers.key.proto).reversed()
+}
+
+/// XDP sends back out of the same device what it can finish alone, and nothing else.
+#[inline(always)]
+fn before_the_stack(entry: Entry, route: Route) -> Result<Way, Stop> {
+    match route {
+        Route::Via { device, macs: Some(macs) } if device == entry.device => {
+            Ok(Way { door: Door::Transmit, hops: 1, macs: Some(macs) })
+        }
+        _ => Err(Reason::NextStage.into()),
+    }
+}
+
+#[inline(always)]
+fn by_route<A: Address>(flow: &Flow<A>, route: Route) -> Result<Way, Stop> {
+    match route {
+        Route::Via { device, .. } => {
+            Ok(Way { door: Door::Neighbour(device), hops: 1, macs: None })
+        }
+        Route::TooBig { mtu } => Err(Stop { reason: Reason::TooBig, mtu }),
+        // The stack refuses to forward what comes from one of the host's own addresses, and a reply
+        // or a masqueraded packet does. Anything else it may know better what to do with.
+        Route::None if flow.flags & (flags::REPLY | flags::MASQUERADE) != 0 => {
+            Err(Reason::NoRoute.into())
+        }
+        Route::None => Ok(Way { door: Door::Stack, hops: 0, macs: None }),
+    }
+}
+
+/// What XDP cannot answer itself, the second stage meets again.
+#[inline(always)]
+pub fn later(entry: Entry, stop: Stop) -> Stop {
+    match entry.stage {
+        Stage::Xdp => Reason::NextStage.into(),
+        Stage::Tc => stop,
+    }
+}

@@ -1,0 +1,98 @@
+//! The journey: from a frame to a verdict. If you read one file, read this.
+//!
+//! Forward packets and replies take the same road: a record says what the tuple becomes, whichever
+//! direction it belongs to. Only a packet without a record asks which Service it is for.
+//!
+//! Two promises hold on every path. *Plan, then write*: the packet is touched after everything that can
+//! fail has been asked, and flow records are made before the packet is written. And no packet ends
+//! without a [`Reason`].
+
+use tidegate_abi::{Flow, Reason};
+
+use crate::{
+    Packet, Tables, Work, World, answer, door, known,
+    parse::{self, Headers, Ip},
+    rewrite, select, service, source,
+    verdict::{Door, Entry, Stop, Verdict},
+};
+
+/// Runs the journey of a packet of one family, whose IP header begins at `l3`.
+#[inline(always)]
+pub fn journey<A, P, T, W>(packet: &mut P, tables: &T, world: &W, entry: Entry, l3: usize) -> Verdict
+where
+    A: Ip + answer::Icmp,
+    P: Packet,
+    T: Tables<A>,
+    W: World<A>,
+{
+    let headers = match parse::headers::<A, P>(packet, l3) {
+        Ok(headers) => headers,
+        Err(reason) => return answer::without_headers(reason),
+    };
+    match travel(packet, tables, world, entry, &headers) {
+        Ok(verdict) => verdict,
+        Err(stop) => answer::conclude(packet, tables, &headers, entry, stop),
+    }
+}
+
+/// The journey of a packet whose headers are known.
+#[inline(always)]
+fn travel<A, P, T, W>(
+    packet: &mut P,
+    tables: &T,
+    world: &W,
+    entry: Entry,
+    headers: &Headers<A>,
+) -> Result<Verdict, Stop>
+where
+    A: Ip + answer::Icmp,
+    P: Packet,
+    T: Tables<A>,
+    W: World<A>,
+{
+    // A flow that we know: apply its record, ask nothing else.
+    if let Some(flow) = known::flow(tables, world, entry, headers) {
+        let reason = if flow.is_reply() { Reason::KnownReply } else { Reason::KnownFlow };
+        return send(packet, world, entry, headers, &flow, reason);
+    }
+    let opened = tables.with_work(headers, |work| {
+        open(tables, world, entry, work)?;
+        send(packet, world, entry, &work.headers, &work.flow, Reason::NewFlow)
+    });
+    opened.unwrap_or(Err(Stop { reason: Reason::FlowTableFull, mtu: 0 }))
+}
+
+/// The first packet of a flow: `work.flow` becomes what to do with it and all that follow.
+#[inline(always)]
+fn open<A, T, W>(tables: &T, world: &W, entry: Entry, work: &mut Work<A>) -> Result<(), Stop>
+where
+    A: Ip + answer::Icmp,
+    T: Tables<A>,
+    W: World<A>,
+{
+    // 1. Is it for a Service, and may this client have it?
+    let frontend = service::find(tables, entry, &work.headers)?;
+    // 2. Who serves it?
+    let choice = select::backend(tables, entry, &work.headers, &frontend)?;
+    // 3. With which source does the backend see it? This records both directions.
+    source::record(tables, world, entry, work, &frontend, &choice)?;
+    Ok(())
+}
+
+/// Chooses the door, then writes the translation into the packet, last.
+#[inline(always)]
+fn send<A: Ip, P: Packet, W: World<A>>(
+    packet: &mut P,
+    world: &W,
+    entry: Entry,
+    headers: &Headers<A>,
+    flow: &Flow<A>,
+    reason: Reason,
+) -> Result<Verdict, Stop> {
+    let way = door::choose(packet, world, entry, headers, flow)?;
+    match rewrite::apply(packet, headers, flow, &way) {
+        Some(()) => Ok(Verdict { reason, door: way.door }),
+        // Half written at worst, so it must not travel on.
+        None => Ok(Verdict { reason: Reason::WriteFailed, door: Door::Drop }),
+    }
+}

@@ -1,0 +1,70 @@
+//! The transport header: ports, and the flags of TCP.
+
+use tidegate_abi::{FlowKey, Port, Proto, Reason};
+
+use super::{Headers, ip::Header};
+use crate::{Packet, parse::Ip};
+
+/// Length of a TCP header without options.
+const TCP: u32 = 20;
+/// Length of a UDP header.
+const UDP: u32 = 8;
+
+/// Parses and checks the header behind `ip`.
+#[inline(always)]
+pub(super) fn header<A: Ip, P: Packet>(
+    packet: &P,
+    l3: usize,
+    ip: &Header<A>,
+) -> Result<Headers<A>, Reason> {
+    if ip.proto != Proto::TCP && ip.proto != Proto::UDP {
+        return Err(Reason::NotTransport);
+    }
+    // Bytes of the transport header and its data; extension headers may reach beyond the packet.
+    let room = ip.len.checked_sub(ip.l4.wrapping_sub(l3) as u32).ok_or(Reason::Truncated)?;
+    let tcp_flags = if ip.proto == Proto::TCP {
+        tcp(packet, ip.l4, room)?
+    } else {
+        udp(packet, ip.l4, room)?;
+        0
+    };
+    let [s0, s1, d0, d1] = packet.load::<4>(ip.l4).ok_or(Reason::Truncated)?;
+    let key = FlowKey {
+        src: ip.src,
+        dst: ip.dst,
+        src_port: Port::from_be16(u16::from_ne_bytes([s0, s1])),
+        dst_port: Port::from_be16(u16::from_ne_bytes([d0, d1])),
+        proto: ip.proto,
+        pad: [0; 3],
+    };
+    Ok(Headers { key, l3: l3 as u16, l4: ip.l4 as u16, ip_len: ip.len, ttl: ip.ttl, tcp_flags })
+}
+
+/// The flags of a TCP header.
+#[inline(always)]
+fn tcp<P: Packet>(packet: &P, l4: usize, room: u32) -> Result<u8, Reason> {
+    if room < TCP {
+        return Err(Reason::Truncated);
+    }
+    // The whole header is there, the checksum included, before anything is decided.
+    let rest = packet.load::<8>(l4.wrapping_add(12)).ok_or(Reason::Truncated)?;
+    let header = u32::from(rest[0] >> 4).wrapping_mul(4);
+    if header < TCP || header > room {
+        return Err(Reason::Malformed);
+    }
+    Ok(rest[1])
+}
+
+/// Checks a UDP header. Zero would be a jumbogram's length (RFC 2675), which no router forwards.
+#[inline(always)]
+fn udp<P: Packet>(packet: &P, l4: usize, room: u32) -> Result<(), Reason> {
+    if room < UDP {
+        return Err(Reason::Truncated);
+    }
+    let [l0, l1, _, _] = packet.load::<4>(l4.wrapping_add(4)).ok_or(Reason::Truncated)?;
+    let stated = u32::from(u16::from_be_bytes([l0, l1]));
+    if stated < UDP || stated > room {
+        return Err(Reason::Malformed);
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! Step 3: is it for a Service, and may this client have it?
+
+use tidegate_abi::{Address, Frontend, FrontendKey, Proto, Reason, frontend::flags};
+
+use crate::{
+    Tables, tcp,
+    parse::Headers,
+    verdict::{Entry, Role},
+};
+
+/// The frontend that the packet's destination names.
+///
+/// A packet that no Service owns is none of our business, unless its address lies in a service range:
+/// such packets must not wander off by the default route (rules 2.4.9 and 2.4.10).
+#[inline(always)]
+pub fn find<A, T>(tables: &T, entry: Entry, headers: &Headers<A>) -> Result<Frontend, Reason>
+where
+    A: Address,
+    T: Tables<A>,
+{
+    let key = &headers.key;
+    // The unspecified address stands for the loopback in the socket hook, and for nothing on a wire.
+    if key.dst == A::default() {
+        return Err(Reason::NotService);
+    }
+    let Some(frontend) = tables.frontend(&FrontendKey::new(key.dst, key.dst_port, key.proto)) else {
+        return Err(unowned(tables, entry, headers));
+    };
+    if frontend.has(flags::INTERNAL) && is_outside(tables, entry) {
+        return Err(Reason::ExternalClusterIp);
+    }
+    if !headers.may_open() {
+        return Err(mid_stream(headers));
+    }
+    Ok(frontend)
+}
+
+/// Decision 4: clusterIPs are for pods and nodes of the cluster.
+#[inline(always)]
+fn is_outside<A: Address, T: Tables<A>>(tables: &T, entry: Entry) -> bool {
+    entry.role == Role::Uplink && !tables.external_cluster_ip()
+}
+
+#[inline(always)]
+fn unowned<A: Address, T: Tables<A>>(tables: &T, entry: Entry, headers: &Headers<A>) -> Reason {
+    let dst = headers.key.dst;
+    if !tables.in_service_range(dst) {
+        return Reason::NotService;
+    }
+    if is_outside(tables, entry) {
+        return Reason::ExternalClusterIp;
+    }
+    match tables.frontend(&FrontendKey::of_address(dst)) {
+        Some(_) if headers.tcp_flags & tcp::flag::RST != 0 => Reason::MidStreamReset,
+        Some(_) => Reason::UnknownPort,
+        None => Reason::NotOwned,
+    }
+}
+
+/// A TCP segment to a frontend that opens nothing and belongs to nothing (decision 6): the sender is
+/// told, so that it does not wait. Nobody answers a reset.
+#[inline(always)]
+fn mid_stream<A: Address>(headers: &Headers<A>) -> Reason {
+    if headers.key.proto == Proto::TCP && headers.tcp_flags & tcp::flag::RST != 0 {
+        Reason::MidStreamReset
+    } else {
+        Reason::MidStream
+    }
+}

@@ -1,0 +1,33 @@
+//! What the journey asks of its surroundings.
+
+use tidegate_abi::{Address, FlowKey};
+
+/// Where the routing table sends a packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Route {
+    /// Out of a device.
+    Via {
+        /// Interface index.
+        device: u32,
+        /// Destination and source Ethernet address, when the neighbour is known.
+        macs: Option<[u8; 12]>,
+    },
+    /// There is a way, but the packet does not fit it.
+    TooBig {
+        /// The link's MTU in bytes, from the IP header on.
+        mtu: u32,
+    },
+    /// None that leads out of this host.
+    None,
+}
+
+/// Time, routes and sockets.
+pub trait World<A: Address> {
+    /// The present tick: monotonic nanoseconds >> [`tidegate_abi::flow::TICK_SHIFT`].
+    fn tick(&self) -> u32;
+    /// The way of a packet that entered at `device` and now has the tuple `key`; `len` bytes from the
+    /// IP header on, 0 when no MTU concerns it.
+    fn route(&self, device: u32, key: &FlowKey<A>, len: u32) -> Route;
+    /// Whether a socket of this host would answer packets with this tuple.
+    fn socket_answers(&self, key: &FlowKey<A>) -> bool;
+}

@@ -1,0 +1,59 @@
+//! The maps. Sizes here are defaults; the loader sets `--flows`.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+};
+use tidegate_abi::{
+    Backend, Counter, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings, SocketKey,
+    SocketPeer, maps as size, reason, settings::Frozen,
+};
+use tidegate_datapath::Work;
+
+macro_rules! declare {
+    ($($symbol:literal $name:ident: $kind:ty = $max:expr, $flags:expr;)+) => {$(
+        #[map(name = $symbol)]
+        pub(crate) static $name: $kind = <$kind>::with_max_entries($max, $flags);
+    )+};
+}
+
+declare! {
+    "frontends4" FRONTENDS4: HashMap<FrontendKey<Ip4>, Frontend> = size::FRONTENDS_MAX, BPF_F_NO_PREALLOC;
+    "frontends6" FRONTENDS6: HashMap<FrontendKey<Ip6>, Frontend> = size::FRONTENDS_MAX, BPF_F_NO_PREALLOC;
+    "slots" SLOTS: Array<u32> = size::SLOTS_MAX, 0;
+    "backends4" BACKENDS4: Array<Backend<Ip4>> = size::BACKENDS_MAX, 0;
+    "backends6" BACKENDS6: Array<Backend<Ip6>> = size::BACKENDS_MAX, 0;
+    "flows4" FLOWS4: LruHashMap<FlowKey<Ip4>, Flow<Ip4>> = size::FLOWS_MAX, 0;
+    "flows6" FLOWS6: LruHashMap<FlowKey<Ip6>, Flow<Ip6>> = size::FLOWS_MAX, 0;
+    "local_pods4" LOCAL_PODS4: HashMap<Ip4, LocalPod> = size::LOCAL_PODS_MAX, BPF_F_NO_PREALLOC;
+    "local_pods6" LOCAL_PODS6: HashMap<Ip6, LocalPod> = size::LOCAL_PODS_MAX, BPF_F_NO_PREALLOC;
+    "sockets4" SOCKETS4: LruHashMap<SocketKey<Ip4>, SocketPeer<Ip4>> = size::SOCKETS_MAX, 0;
+    "sockets6" SOCKETS6: LruHashMap<SocketKey<Ip6>, SocketPeer<Ip6>> = size::SOCKETS_MAX, 0;
+    "devices" DEVICES: HashMap<u32, Device> = size::DEVICES_MAX, BPF_F_NO_PREALLOC;
+    "settings" SETTINGS: Array<Settings> = 1, 0;
+    "counters" COUNTERS: PerCpuArray<Counter> = reason::COUNT as u32, 0;
+}
+
+/// What [`tidegate_datapath::Tables::with_work`] lends. Programs that use it never interrupt each other on
+/// one CPU: both stages run with bottom halves off.
+#[map(name = "work4")]
+pub(crate) static WORK4: PerCpuArray<Work<Ip4>> = PerCpuArray::with_max_entries(1, 0);
+/// The same for IPv6.
+#[map(name = "work6")]
+pub(crate) static WORK6: PerCpuArray<Work<Ip6>> = PerCpuArray::with_max_entries(1, 0);
+
+#[map(name = "events")]
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(size::EVENTS_BYTES, 0);
+
+/// Set by the loader before the programs are loaded, read-only ever after.
+#[unsafe(no_mangle)]
+static FROZEN: Frozen =
+    Frozen { netns_cookie: 0, has_set_retval: 0, event_shift: 32 };
+
+/// The frozen globals, as the loader set them.
+#[inline(always)]
+pub(crate) fn frozen() -> Frozen {
+    // SAFETY: a static of our own; volatile, since the compiler would otherwise use the values above.
+    unsafe { core::ptr::read_volatile(&raw const FROZEN) }
+}

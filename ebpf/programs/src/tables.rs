@@ -1,0 +1,174 @@
+//! [`Tables`] over the maps: the only map references.
+//!
+//! An entry may be reused by another CPU while it is read. Values are therefore copied out at once, and
+//! a torn copy is harmless: a flow record is written whole when it is made, and later only in fields of
+//! one word, each of which is valid beside the others' old or new value.
+
+use aya_ebpf::{
+    bindings::{BPF_ANY, BPF_NOEXIST},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray},
+};
+use tidegate_abi::{
+    Address, Backend, BackendId, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings,
+    SocketKey, SocketPeer, settings::flags,
+};
+use tidegate_datapath::{Insert, Tables, Work, parse::Headers};
+
+use crate::maps;
+
+/// `-EEXIST`.
+const EXISTS: i32 = -17;
+
+/// The maps of this machine.
+pub(crate) struct Maps;
+
+/// Which maps hold a family's values.
+pub(crate) trait Family: Address {
+    const FRONTENDS: &'static HashMap<FrontendKey<Self>, Frontend>;
+    const BACKENDS: &'static Array<Backend<Self>>;
+    const FLOWS: &'static LruHashMap<FlowKey<Self>, Flow<Self>>;
+    const LOCAL_PODS: &'static HashMap<Self, LocalPod>;
+    const SOCKETS: &'static LruHashMap<SocketKey<Self>, SocketPeer<Self>>;
+    const WORK: &'static PerCpuArray<Work<Self>>;
+}
+
+impl Family for Ip4 {
+    const FRONTENDS: &'static HashMap<FrontendKey<Self>, Frontend> = &maps::FRONTENDS4;
+    const BACKENDS: &'static Array<Backend<Self>> = &maps::BACKENDS4;
+    const FLOWS: &'static LruHashMap<FlowKey<Self>, Flow<Self>> = &maps::FLOWS4;
+    const LOCAL_PODS: &'static HashMap<Self, LocalPod> = &maps::LOCAL_PODS4;
+    const SOCKETS: &'static LruHashMap<SocketKey<Self>, SocketPeer<Self>> = &maps::SOCKETS4;
+    const WORK: &'static PerCpuArray<Work<Self>> = &maps::WORK4;
+}
+
+impl Family for Ip6 {
+    const FRONTENDS: &'static HashMap<FrontendKey<Self>, Frontend> = &maps::FRONTENDS6;
+    const BACKENDS: &'static Array<Backend<Self>> = &maps::BACKENDS6;
+    const FLOWS: &'static LruHashMap<FlowKey<Self>, Flow<Self>> = &maps::FLOWS6;
+    const LOCAL_PODS: &'static HashMap<Self, LocalPod> = &maps::LOCAL_PODS6;
+    const SOCKETS: &'static LruHashMap<SocketKey<Self>, SocketPeer<Self>> = &maps::SOCKETS6;
+    const WORK: &'static PerCpuArray<Work<Self>> = &maps::WORK6;
+}
+
+/// Copies a map value.
+#[inline(always)]
+fn copy<T: Copy>(pointer: Option<*const T>) -> Option<T> {
+    // SAFETY: a pointer that a lookup returned stays readable while the program runs (RCU).
+    pointer.map(|value| unsafe { *value })
+}
+
+#[inline(always)]
+fn settings() -> Option<&'static Settings> {
+    maps::SETTINGS.get(0)
+}
+
+impl<A: Family> Tables<A> for Maps {
+    #[inline(always)]
+    fn flow(&self, key: &FlowKey<A>) -> Option<Flow<A>> {
+        copy(A::FLOWS.get_ptr(key))
+    }
+
+    #[inline(always)]
+    fn add_flow(&self, key: &FlowKey<A>, flow: &Flow<A>) -> Insert {
+        match A::FLOWS.insert(key, flow, u64::from(BPF_NOEXIST)) {
+            Ok(()) => Insert::Done,
+            Err(EXISTS) => Insert::Exists,
+            Err(_) => Insert::Full,
+        }
+    }
+
+    #[inline(always)]
+    fn put_flow(&self, key: &FlowKey<A>, flow: &Flow<A>) -> bool {
+        A::FLOWS.insert(key, flow, u64::from(BPF_ANY)).is_ok()
+    }
+
+    #[inline(always)]
+    fn touch_flow(&self, key: &FlowKey<A>, tick: u32) {
+        if let Some(flow) = A::FLOWS.get_ptr_mut(key) {
+            // SAFETY: as in `copy`; one aligned word, any order of writers leaves a recent tick.
+            unsafe { (*flow).seen = tick };
+        }
+    }
+
+    #[inline(always)]
+    fn set_flow_state(&self, key: &FlowKey<A>, state: u16) {
+        if let Some(flow) = A::FLOWS.get_ptr_mut(key) {
+            // SAFETY: as in `copy`; one aligned half-word.
+            unsafe { (*flow).state = state };
+        }
+    }
+
+    #[inline(always)]
+    fn remove_flow(&self, key: &FlowKey<A>) {
+        let _absent: Result<(), i32> = A::FLOWS.remove(key);
+    }
+
+    #[inline(always)]
+    fn frontend(&self, key: &FrontendKey<A>) -> Option<Frontend> {
+        copy(A::FRONTENDS.get_ptr(key))
+    }
+
+    #[inline(always)]
+    fn slot(&self, index: u32) -> Option<BackendId> {
+        copy(maps::SLOTS.get_ptr(index)).map(BackendId)
+    }
+
+    #[inline(always)]
+    fn backend(&self, id: BackendId) -> Option<Backend<A>> {
+        copy(A::BACKENDS.get_ptr(id.0))
+    }
+
+    #[inline(always)]
+    fn local_pod(&self, addr: A) -> Option<LocalPod> {
+        copy(A::LOCAL_PODS.get_ptr(&addr))
+    }
+
+    #[inline(always)]
+    fn device(&self, index: u32) -> Option<Device> {
+        copy(maps::DEVICES.get_ptr(&index))
+    }
+
+    #[inline(always)]
+    fn in_service_range(&self, addr: A) -> bool {
+        settings().is_some_and(|settings| addr.in_service_range(settings))
+    }
+
+    #[inline(always)]
+    fn node_address(&self) -> A {
+        settings().map_or(A::default(), A::of_node)
+    }
+
+    #[inline(always)]
+    fn masquerade_ports(&self) -> (u16, u16) {
+        settings().map_or((0, 0), |settings| (settings.masquerade_min, settings.masquerade_max))
+    }
+
+    #[inline(always)]
+    fn external_cluster_ip(&self) -> bool {
+        settings().is_some_and(|settings| settings.flags & flags::EXTERNAL_CLUSTER_IP != 0)
+    }
+
+    #[inline(always)]
+    fn socket_peer(&self, key: &SocketKey<A>) -> Option<SocketPeer<A>> {
+        copy(A::SOCKETS.get_ptr(key))
+    }
+
+    #[inline(always)]
+    fn with_work<R>(&self, headers: &Headers<A>, run: impl FnOnce(&mut Work<A>) -> R) -> Option<R> {
+        let mut work = A::WORK.get_ptr_mut(0)?;
+        // SAFETY: the entry of this CPU, which nobody else uses while the program runs.
+        unsafe { (*work).headers = *headers };
+        // From here on the compiler reads the headers back from memory. The verifier then knows nothing
+        // of them but their types, and need not walk what follows once for each header length.
+        // SAFETY: a move to itself; the register keeps its value.
+        unsafe { core::arch::asm!("{0} = {0}", inout(reg) work, options(nostack)) };
+        // SAFETY: as above.
+        Some(run(unsafe { &mut *work }))
+    }
+
+    #[inline(always)]
+    fn put_socket_peer(&self, key: &SocketKey<A>, peer: &SocketPeer<A>) {
+        // Lost at worst: the application then sees the backend as its peer.
+        let _full: Result<(), i32> = A::SOCKETS.insert(key, peer, u64::from(BPF_ANY));
+    }
+}

@@ -1,0 +1,129 @@
+//! The socket-buffer stage of every device.
+
+use core::ptr;
+
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::__sk_buff,
+    helpers::generated::{
+        bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer, bpf_skb_change_type, bpf_skb_vlan_pop,
+    },
+    macros::classifier,
+    programs::TcContext,
+};
+use tidegate_abi::{Ip4, Ip6};
+use tidegate_datapath::{
+    Door, Entry, Packet as _, Role, Stage, Verdict, answer, journey,
+    parse::{self, Network},
+};
+
+use crate::{account, packet::Skb, tables::Maps, world::Kernel};
+
+/// On to the next program, then to the stack: `TCX_NEXT`, or `TC_ACT_UNSPEC` on a clsact qdisc.
+const NEXT: i32 = -1;
+/// `TC_ACT_SHOT`.
+const SHOT: i32 = 2;
+/// `PACKET_HOST`.
+const TO_US: u32 = 0;
+
+/// What enters by the node's outside interface.
+#[classifier]
+pub(crate) fn tc_uplink(ctx: TcContext) -> i32 {
+    run(ctx.as_ptr().cast(), Role::Uplink)
+}
+
+/// What a pod sends.
+#[classifier]
+pub(crate) fn tc_pod(ctx: TcContext) -> i32 {
+    run(ctx.as_ptr().cast(), Role::Pod)
+}
+
+/// What came through a tunnel.
+#[classifier]
+pub(crate) fn tc_overlay(ctx: TcContext) -> i32 {
+    run(ctx.as_ptr().cast(), Role::Overlay)
+}
+
+#[inline(always)]
+fn run(skb: *mut __sk_buff, role: Role) -> i32 {
+    let mut packet = Skb(skb);
+    packet.make_linear();
+    match parse::link(&packet) {
+        Ok(link) => match link.network {
+            Network::V4 => v4(skb, link.l3 as u32, role),
+            Network::V6 => v6(skb, link.l3 as u32, role),
+        },
+        Err(reason) => finish(packet, packet_len(skb), answer::without_headers(reason)),
+    }
+}
+
+// One function a family: the verifier adds up the stack of callers, not of siblings.
+#[inline(never)]
+fn v4(skb: *mut __sk_buff, l3: u32, role: Role) -> i32 {
+    let (mut packet, len) = (Skb(skb), packet_len(skb));
+    let entry = Entry { role, stage: Stage::Tc, device: device(skb) };
+    let verdict = journey::<Ip4, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry, l3 as usize);
+    finish(packet, len, verdict)
+}
+
+#[inline(never)]
+fn v6(skb: *mut __sk_buff, l3: u32, role: Role) -> i32 {
+    let (mut packet, len) = (Skb(skb), packet_len(skb));
+    let entry = Entry { role, stage: Stage::Tc, device: device(skb) };
+    let verdict = journey::<Ip6, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry, l3 as usize);
+    finish(packet, len, verdict)
+}
+
+#[inline(always)]
+fn device(skb: *mut __sk_buff) -> u32 {
+    // SAFETY: the context is valid for as long as the program runs.
+    unsafe { (*skb).ifindex }
+}
+
+#[inline(always)]
+fn packet_len(skb: *mut __sk_buff) -> u64 {
+    Skb(skb).len() as u64
+}
+
+/// Counts the packet as it came, and opens its door.
+#[inline(always)]
+fn finish(packet: Skb, len: u64, verdict: Verdict) -> i32 {
+    account::count(verdict.reason, len);
+    let skb = packet.0;
+    match verdict.door {
+        Door::Stack | Door::Transmit => NEXT,
+        Door::Drop => {
+            account::report(&packet, verdict.reason, device(skb));
+            SHOT
+        }
+        // SAFETY: helpers on the program's own context, here and below.
+        Door::Back => unsafe { bpf_redirect(device(skb), 0) as i32 },
+        Door::Peer(target) => {
+            untag(skb);
+            // A bridge port hands over frames for the bridge's address, which the pod would refuse.
+            // SAFETY: as above.
+            unsafe {
+                if (*skb).pkt_type != TO_US {
+                    let _failed: i64 = bpf_skb_change_type(skb, TO_US);
+                }
+                bpf_redirect_peer(target, 0) as i32
+            }
+        }
+        Door::Neighbour(target) => {
+            untag(skb);
+            // SAFETY: as above; no parameters: the kernel finds the next hop itself.
+            unsafe { bpf_redirect_neigh(target, ptr::null_mut(), 0, 0) as i32 }
+        }
+    }
+}
+
+/// The next link has tags of its own, or none.
+#[inline(always)]
+fn untag(skb: *mut __sk_buff) {
+    // SAFETY: the context is valid for as long as the program runs; a helper on it.
+    unsafe {
+        if (*skb).vlan_present != 0 {
+            let _failed: i64 = bpf_skb_vlan_pop(skb);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! [`World`] over helpers: time, the routing table, sockets.
+
+use core::{ffi::c_void, mem::MaybeUninit};
+
+use aya_ebpf::{
+    bindings::{bpf_fib_lookup, bpf_sock, bpf_sock_tuple},
+    helpers::generated::{
+        bpf_fib_lookup as fib_lookup, bpf_ktime_get_ns, bpf_sk_lookup_udp, bpf_sk_release,
+        bpf_skc_lookup_tcp,
+    },
+};
+use tidegate_abi::{Address, FlowKey, Ip4, Ip6, Proto, flow::TICK_SHIFT};
+use tidegate_datapath::{Route, World};
+
+/// `bpf_fib_lookup` results (include/uapi/linux/bpf.h).
+const SUCCESS: i64 = 0;
+const NO_NEIGHBOUR: i64 = 7;
+const TOO_BIG: i64 = 8;
+/// `BPF_F_CURRENT_NETNS`: the namespace of the device.
+const CURRENT_NETNS: u64 = u64::MAX;
+
+/// The kernel around a packet; the context is an `xdp_md` or a `__sk_buff`.
+pub(crate) struct Kernel(pub(crate) *mut c_void);
+
+/// What the helpers' structures call the addresses of a family.
+pub(crate) trait Lookup: Address {
+    /// Sets family and addresses.
+    fn fill_route(params: &mut bpf_fib_lookup, key: &FlowKey<Self>);
+    /// Fills a socket tuple and returns its length.
+    fn fill_socket(tuple: &mut bpf_sock_tuple, key: &FlowKey<Self>) -> u32;
+}
+
+impl Lookup for Ip4 {
+    #[inline(always)]
+    fn fill_route(params: &mut bpf_fib_lookup, key: &FlowKey<Self>) {
+        params.family = 2;
+        params.__bindgen_anon_3.ipv4_src = key.src.be32();
+        params.__bindgen_anon_4.ipv4_dst = key.dst.be32();
+    }
+
+    #[inline(always)]
+    fn fill_socket(tuple: &mut bpf_sock_tuple, key: &FlowKey<Self>) -> u32 {
+        // SAFETY: a union of plain integers; every bit pattern is valid.
+        let v4 = unsafe { &mut tuple.__bindgen_anon_1.ipv4 };
+        (v4.saddr, v4.daddr) = (key.src.be32(), key.dst.be32());
+        (v4.sport, v4.dport) = (key.src_port.be16(), key.dst_port.be16());
+        12
+    }
+}
+
+impl Lookup for Ip6 {
+    #[inline(always)]
+    fn fill_route(params: &mut bpf_fib_lookup, key: &FlowKey<Self>) {
+        params.family = 10;
+        params.__bindgen_anon_3.ipv6_src = key.src.be32();
+        params.__bindgen_anon_4.ipv6_dst = key.dst.be32();
+    }
+
+    #[inline(always)]
+    fn fill_socket(tuple: &mut bpf_sock_tuple, key: &FlowKey<Self>) -> u32 {
+        // SAFETY: a union of plain integers; every bit pattern is valid.
+        let v6 = unsafe { &mut tuple.__bindgen_anon_1.ipv6 };
+        (v6.saddr, v6.daddr) = (key.src.be32(), key.dst.be32());
+        (v6.sport, v6.dport) = (key.src_port.be16(), key.dst_port.be16());
+        36
+    }
+}
+
+impl<A: Lookup> World<A> for Kernel {
+    #[inline(always)]
+    fn tick(&self) -> u32 {
+        // SAFETY: a helper without arguments.
+        (unsafe { bpf_ktime_get_ns() } >> TICK_SHIFT) as u32
+    }
+
+    #[inline(always)]
+    fn route(&self, device: u32, key: &FlowKey<A>, len: u32) -> Route {
+        // SAFETY: a structure of plain integers; all zero is valid.
+        let mut params: bpf_fib_lookup = unsafe { MaybeUninit::zeroed().assume_init() };
+        A::fill_route(&mut params, key);
+        params.l4_protocol = key.proto.0;
+        params.sport = key.src_port.be16();
+        params.dport = key.dst_port.be16();
+        params.ifindex = device;
+        params.__bindgen_anon_1.tot_len = if len > 0xffff { 0xffff } else { len as u16 };
+        let size = size_of::<bpf_fib_lookup>() as i32;
+        // SAFETY: the context is the program's own, and the length is the structure's.
+        let result = unsafe { fib_lookup(self.0, &raw mut params, size, 0) };
+        match result {
+            SUCCESS => {
+                // SAFETY: on success the helper has filled the Ethernet addresses.
+                let (dst, src) = unsafe {
+                    let macs = params.__bindgen_anon_6.__bindgen_anon_2;
+                    (macs.dmac, macs.smac)
+                };
+                let [a, b, c, d, e, f] = dst;
+                let [g, h, i, j, k, l] = src;
+                Route::Via { device: params.ifindex, macs: Some([a, b, c, d, e, f, g, h, i, j, k, l]) }
+            }
+            NO_NEIGHBOUR => Route::Via { device: params.ifindex, macs: None },
+            // SAFETY: the helper put the MTU where the length was (Linux 5.12; before, the length stays).
+            TOO_BIG => Route::TooBig { mtu: u32::from(unsafe { params.__bindgen_anon_1.mtu_result }) },
+            _ => Route::None,
+        }
+    }
+
+    #[inline(always)]
+    fn socket_answers(&self, key: &FlowKey<A>) -> bool {
+        // SAFETY: a union of plain integers; all zero is valid.
+        let mut tuple: bpf_sock_tuple = unsafe { MaybeUninit::zeroed().assume_init() };
+        let size = A::fill_socket(&mut tuple, key);
+        // SAFETY: the context is the program's own, and the length is the filled variant's.
+        let socket: *mut bpf_sock = unsafe {
+            if key.proto == Proto::TCP {
+                bpf_skc_lookup_tcp(self.0, &raw mut tuple, size, CURRENT_NETNS, 0)
+            } else {
+                bpf_sk_lookup_udp(self.0, &raw mut tuple, size, CURRENT_NETNS, 0)
+            }
+        };
+        if socket.is_null() {
+            return false;
+        }
+        // SAFETY: a socket that a lookup returned, released once.
+        let _released: i64 = unsafe { bpf_sk_release(socket.cast()) };
+        true
+    }
+}

@@ -1,0 +1,66 @@
+//! The uplink's first stage.
+
+use aya_ebpf::{
+    bindings::{xdp_action, xdp_md},
+    macros::xdp,
+    programs::XdpContext,
+};
+use tidegate_abi::{Ip4, Ip6};
+use tidegate_datapath::{
+    Door, Entry, Packet, Role, Stage, Verdict, answer, journey,
+    parse::{self, Network},
+};
+
+use crate::{account, packet::Xdp, tables::Maps, world::Kernel};
+
+/// Translates what leaves by the device it came from, and passes the rest.
+#[xdp]
+pub(crate) fn xdp_uplink(ctx: XdpContext) -> u32 {
+    let packet = Xdp(ctx.ctx);
+    match parse::link(&packet) {
+        Ok(link) => match link.network {
+            Network::V4 => v4(ctx.ctx, link.l3 as u32),
+            Network::V6 => v6(ctx.ctx, link.l3 as u32),
+        },
+        Err(reason) => finish(packet, answer::without_headers(reason)),
+    }
+}
+
+// One function a family: the verifier adds up the stack of callers, not of siblings.
+#[inline(never)]
+fn v4(ctx: *mut xdp_md, l3: u32) -> u32 {
+    let mut packet = Xdp(ctx);
+    let verdict = journey::<Ip4, _, _, _>(&mut packet, &Maps, &Kernel(ctx.cast()), entry(ctx), l3 as usize);
+    finish(packet, verdict)
+}
+
+#[inline(never)]
+fn v6(ctx: *mut xdp_md, l3: u32) -> u32 {
+    let mut packet = Xdp(ctx);
+    let verdict = journey::<Ip6, _, _, _>(&mut packet, &Maps, &Kernel(ctx.cast()), entry(ctx), l3 as usize);
+    finish(packet, verdict)
+}
+
+#[inline(always)]
+fn entry(ctx: *mut xdp_md) -> Entry {
+    // SAFETY: the context is valid for as long as the program runs.
+    let device = unsafe { (*ctx).ingress_ifindex };
+    Entry { role: Role::Uplink, stage: Stage::Xdp, device }
+}
+
+#[inline(always)]
+fn finish(packet: Xdp, verdict: Verdict) -> u32 {
+    // What passes is counted by the second stage, which sees it too.
+    match verdict.door {
+        Door::Transmit => {
+            account::count(verdict.reason, packet.len() as u64);
+            xdp_action::XDP_TX
+        }
+        Door::Drop => {
+            account::count(verdict.reason, packet.len() as u64);
+            account::report(&packet, verdict.reason, entry(packet.0).device);
+            xdp_action::XDP_DROP
+        }
+        Door::Stack | Door::Back | Door::Peer(_) | Door::Neighbour(_) => xdp_action::XDP_PASS,
+    }
+}

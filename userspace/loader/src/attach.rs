@@ -1,0 +1,263 @@
+//! Programs to devices and cgroups, through pinned links.
+
+use std::{ffi::CString, fs::File, path::{Path, PathBuf}};
+
+use aya::programs::{
+    CgroupAttachMode, CgroupSockAddr, LinkOrder, ProgramError, SchedClassifier, TcAttach,
+    TcAttachType, Xdp, XdpMode,
+    links::{FdLink, PinnedLink},
+    tc::{NlOptions, TcHandle, qdisc_add_clsact, qdisc_detach_program},
+};
+
+use crate::{
+    DataPath,
+    error::{Error, Step as _},
+    host,
+    load::missing,
+    object::CGROUP_PROGRAMS,
+};
+
+/// What a device is to the data path.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Role {
+    /// The node's outside interface.
+    Uplink,
+    /// The host end of a pod's link.
+    Pod,
+    /// A tunnel between nodes.
+    Overlay,
+}
+
+/// `--attach`: which hook uplinks get. Pod and overlay devices always get tc.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Attach {
+    /// XDP where the device has a driver of its own, tc elsewhere.
+    Auto,
+    /// XDP in the driver, by force.
+    Xdp,
+    /// XDP in the stack, by force.
+    XdpGeneric,
+    /// tc only.
+    Tc,
+}
+
+/// What was attached to a device, and why so.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Attached {
+    /// "tcx", "clsact", "xdp (native) + tcx" and so on.
+    pub hooks: String,
+    /// One sentence.
+    pub why: String,
+}
+
+impl Role {
+    /// The tc program of the role.
+    pub(crate) fn program(self) -> &'static str {
+        match self {
+            Self::Uplink => "tc_uplink",
+            Self::Pod => "tc_pod",
+            Self::Overlay => "tc_overlay",
+        }
+    }
+}
+
+impl DataPath {
+    /// Attaches to a device of the present network namespace; a second call replaces the programs.
+    pub fn attach_device(&mut self, name: &str, role: Role, attach: Attach) -> Result<Attached, Error> {
+        let index = nix::net::if_::if_nametoindex(name).step(format_args!("no device {name}"))?;
+        let (mode, why) = xdp_mode(name, role, attach);
+        // The second stage first: it must be there when the first one leaves packets to it.
+        let tc = self.attach_tc(index, name, role)?;
+        let hooks = match mode {
+            Some(mode) => {
+                self.attach_xdp(index, name, mode)?;
+                let kind = if mode == XdpMode::Skb { "generic" } else { "native" };
+                format!("xdp ({kind}) + {tc}")
+            }
+            None => {
+                remove_pin(&self.xdp_pin(index))?;
+                tc.to_owned()
+            }
+        };
+        let _earlier = self.devices.insert(name.to_owned(), (index, role));
+        Ok(Attached { hooks, why })
+    }
+
+    /// Detaches from a device, which may be gone already.
+    pub fn detach_device(&mut self, name: &str) -> Result<(), Error> {
+        let Some((index, role)) = self.devices.remove(name) else { return Ok(()) };
+        remove_pin(&self.xdp_pin(index))?;
+        remove_pin(&self.tc_pin(index))?;
+        if !host::kernel_at_least(6, 6)
+            && let Ok(device) = CString::new(name)
+        {
+            let _gone = qdisc_detach_program(
+                device.as_c_str(),
+                TcAttachType::Ingress.into(),
+                role.program(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Attaches the socket hooks to a cgroup v2 directory.
+    pub fn attach_cgroup(&mut self, path: &Path) -> Result<(), Error> {
+        let shown = path.display();
+        if !path.join("cgroup.procs").exists() {
+            return Err(Error::new(format!(
+                "{shown} is not a cgroup v2 directory; mount one (mount -t cgroup2 none /sys/fs/cgroup/unified) or use --cgroup off"
+            )));
+        }
+        let cgroup = File::open(path).step(format_args!("cannot open {shown}"))?;
+        for name in CGROUP_PROGRAMS {
+            let pin = self.pins.links.join(format!("cgroup-{name}"));
+            let program: &mut CgroupSockAddr = self.program(name)?;
+            if let Some(link) = pinned(&pin)
+                && let Ok(link) = link.try_into()
+                && let Ok(id) = program.attach_to_link(link)
+            {
+                keep(program.take_link(id), name)?;
+                continue;
+            }
+            remove_pin(&pin)?;
+            let id = program
+                .attach(&cgroup, CgroupAttachMode::AllowMultiple)
+                .step(format_args!("cannot attach {name} to the cgroup {shown}"))?;
+            let link = program.take_link(id).step(format_args!("cannot keep the link of {name}"))?;
+            pin_link(link, &pin)?;
+        }
+        Ok(())
+    }
+
+    fn attach_tc(&mut self, index: u32, device: &str, role: Role) -> Result<&'static str, Error> {
+        let pin = self.tc_pin(index);
+        let program: &mut SchedClassifier = self.program(role.program())?;
+        if !host::kernel_at_least(6, 6) {
+            return clsact(program, index, device, role);
+        }
+        if let Some(link) = pinned(&pin)
+            && let Ok(link) = link.try_into()
+            && let Ok(id) = program.attach_to_link(link)
+        {
+            keep(program.take_link(id), device)?;
+            return Ok("tcx");
+        }
+        remove_pin(&pin)?;
+        let tcx = TcAttach::Tcx { attach_type: TcAttachType::Ingress, order: LinkOrder::default() };
+        let id = program
+            .attach(aya::programs::NetworkInterface::Index(index), tcx)
+            .step(format_args!("cannot attach {} to {device}", role.program()))?;
+        let link = program.take_link(id).step(format_args!("cannot keep the link of {device}"))?;
+        pin_link(link, &pin)?;
+        Ok("tcx")
+    }
+
+    fn attach_xdp(&mut self, index: u32, device: &str, mode: XdpMode) -> Result<(), Error> {
+        let pin = self.xdp_pin(index);
+        let program: &mut Xdp = self.program("xdp_uplink")?;
+        if let Some(link) = pinned(&pin)
+            && let Ok(link) = link.try_into()
+            && let Ok(id) = program.attach_to_link(link)
+        {
+            return keep(program.take_link(id), device);
+        }
+        remove_pin(&pin)?;
+        let id = program
+            .attach(aya::programs::NetworkInterface::Index(index), mode)
+            .step(format_args!("cannot attach XDP to {device}; try --attach tc"))?;
+        let link = program.take_link(id).step(format_args!("cannot keep the link of {device}"))?;
+        pin_link(link, &pin)
+    }
+
+    fn program<'a, P>(&'a mut self, name: &str) -> Result<&'a mut P, Error>
+    where
+        &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+    {
+        let program = self.ebpf.program_mut(name).ok_or_else(|| missing(name))?;
+        program.try_into().step(format_args!("program {name} is of another kind"))
+    }
+
+    fn tc_pin(&self, index: u32) -> PathBuf {
+        self.pins.links.join(format!("tc-{index}"))
+    }
+
+    fn xdp_pin(&self, index: u32) -> PathBuf {
+        self.pins.links.join(format!("xdp-{index}"))
+    }
+}
+
+/// Which XDP mode a device gets, if any, and the sentence that `status` prints.
+fn xdp_mode(name: &str, role: Role, attach: Attach) -> (Option<XdpMode>, String) {
+    if role != Role::Uplink {
+        return (None, "pods and tunnels hand over partial checksums, which only tc can finish".into());
+    }
+    match attach {
+        Attach::Tc => (None, "--attach tc".into()),
+        Attach::Xdp => (Some(XdpMode::Driver), "--attach xdp, by force".into()),
+        Attach::XdpGeneric => (Some(XdpMode::Skb), "--attach xdp-generic, by force".into()),
+        Attach::Auto if has_hardware(name) => {
+            (Some(XdpMode::Driver), "the device has a driver of its own".into())
+        }
+        Attach::Auto => (
+            None,
+            "a virtual device hands over partial checksums and super-packets, which only tc can finish".into(),
+        ),
+    }
+}
+
+/// Whether a device is backed by hardware, a virtual machine's included, whose driver completes
+/// checksums before XDP sees the frame.
+fn has_hardware(name: &str) -> bool {
+    Path::new("/sys/class/net").join(name).join("device").exists()
+}
+
+/// Before Linux 6.6: a filter on the clsact qdisc, which has no link and is found by its name.
+fn clsact(
+    program: &mut SchedClassifier,
+    index: u32,
+    device: &str,
+    role: Role,
+) -> Result<&'static str, Error> {
+    const PRIORITY: u16 = 1;
+    let interface = aya::programs::NetworkInterface::Index(index);
+    // There already, or the attach below says what is wrong.
+    let _there = qdisc_add_clsact(interface);
+    let _none = qdisc_detach_program(interface, TcAttachType::Ingress.into(), role.program());
+    let options = NlOptions { priority: PRIORITY, handle: TcHandle::new(0, 1), ..NlOptions::default() };
+    let attach = TcAttach::Netlink { parent: TcAttachType::Ingress.into(), options };
+    let id = program
+        .attach(interface, attach)
+        .step(format_args!("cannot attach {} to {device}", role.program()))?;
+    keep(program.take_link(id), device)?;
+    Ok("clsact")
+}
+
+/// Lets a link outlive this process: its pin, or the qdisc, holds it.
+fn keep<L>(link: Result<L, ProgramError>, what: &str) -> Result<(), Error> {
+    let link = link.step(format_args!("cannot keep the link of {what}"))?;
+    std::mem::forget(link);
+    Ok(())
+}
+
+fn pinned(pin: &Path) -> Option<FdLink> {
+    PinnedLink::from_pin(pin).ok().map(FdLink::from)
+}
+
+fn pin_link<L: TryInto<FdLink>>(link: L, pin: &Path) -> Result<(), Error> {
+    let Ok(link) = link.try_into() else {
+        return Err(Error::new("this kernel has no BPF links for the hook; Linux 5.9 or newer is needed"));
+    };
+    let pinned = link.pin(pin).step(format_args!("cannot pin {}", pin.display()))?;
+    drop(pinned);
+    Ok(())
+}
+
+/// Removes a pin, and with it the link, if there is one.
+pub(crate) fn remove_pin(pin: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(pin) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::because(format_args!("cannot remove {}", pin.display()), error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,61 @@
+//! Removal of all that tidegate put into the kernel.
+
+use std::path::Path;
+
+use aya::programs::{TcAttachType, tc::qdisc_detach_program};
+
+use crate::{
+    attach::{Role, remove_pin},
+    error::{Error, Step as _},
+    host,
+    object::Pins,
+};
+
+/// Removes every link and map pinned below the directory, and says what there was.
+///
+/// Needs no running agent and no loaded object. The directory itself goes too, unless others use it.
+pub fn detach_all(bpffs: &Path) -> Result<Vec<String>, Error> {
+    let pins = Pins::below(bpffs);
+    let mut removed = Vec::new();
+    // Links first: no program may run on maps that are gone.
+    for (directory, what) in [(&pins.links, "link"), (&pins.maps, "map")] {
+        for name in names(directory)? {
+            remove_pin(&directory.join(&name))?;
+            removed.push(format!("{what} {name}"));
+        }
+    }
+    if !host::kernel_at_least(6, 6) {
+        removed.extend(remove_filters());
+    }
+    for directory in [&pins.links, &pins.maps, &pins.root, &bpffs.to_path_buf()] {
+        // Not empty, or never there.
+        let _stays: std::io::Result<()> = std::fs::remove_dir(directory);
+    }
+    Ok(removed)
+}
+
+fn names(directory: &Path) -> Result<Vec<String>, Error> {
+    match std::fs::read_dir(directory) {
+        Ok(entries) => Ok(entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).step(format_args!("cannot list {}", directory.display())),
+    }
+}
+
+/// Before Linux 6.6 the tc programs hang on clsact qdiscs of the present namespace, found by name.
+fn remove_filters() -> Vec<String> {
+    let mut removed = Vec::new();
+    let Ok(devices) = nix::net::if_::if_nameindex() else { return removed };
+    for device in &devices {
+        for role in [Role::Uplink, Role::Pod, Role::Overlay] {
+            let parent = TcAttachType::Ingress.into();
+            if qdisc_detach_program(device.name(), parent, role.program()).is_ok() {
+                removed.push(format!("filter {} on {}", role.program(), device.name().to_string_lossy()));
+            }
+        }
+    }
+    removed
+}

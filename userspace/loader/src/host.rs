@@ -1,0 +1,69 @@
+//! What the loader needs to know about this host.
+
+use std::{fs::File, os::fd::AsRawFd as _, path::Path};
+
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::error::{Error, Step as _};
+
+/// `SO_NETNS_COOKIE` (Linux 5.14).
+const SO_NETNS_COOKIE: libc::c_int = 71;
+/// `BPF_FS_MAGIC`.
+const BPF_FS: i64 = 0xcafe_4a11;
+
+/// Takes the directory for one agent, until the returned lock is dropped.
+pub fn lock(directory: &Path) -> Result<Flock<File>, Error> {
+    let shown = directory.display();
+    let handle = File::open(directory).step(format_args!("cannot open {shown}"))?;
+    Flock::lock(handle, FlockArg::LockExclusiveNonblock).map_err(|(_handle, errno)| match errno {
+        nix::errno::Errno::EWOULDBLOCK => Error::new(format!(
+            "another tidegate uses {shown}; stop it, or give this one its own --bpffs, --state-dir and --api"
+        )),
+        errno => Error::because(format_args!("cannot lock {shown}"), errno),
+    })
+}
+
+/// Makes sure that a directory is on a mounted bpffs, creating it.
+pub(crate) fn prepare_bpffs(directory: &Path) -> Result<(), Error> {
+    let mount = directory.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"));
+    let kind = nix::sys::statfs::statfs(mount)
+        .step(format_args!("cannot look at {}", mount.display()))?
+        .filesystem_type();
+    if i64::from(kind.0) != BPF_FS {
+        return Err(Error::new(format!(
+            "{} is not on a bpffs; mount one: mount -t bpf bpf /sys/fs/bpf",
+            directory.display()
+        )));
+    }
+    std::fs::create_dir_all(directory).step(format_args!("cannot create {}", directory.display()))
+}
+
+/// The cookie of the present network namespace; `None` before Linux 5.14.
+pub(crate) fn netns_cookie() -> Option<u64> {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0")
+        .or_else(|_no_v4| std::net::UdpSocket::bind("[::1]:0"))
+        .or_else(|_down| std::net::UdpSocket::bind("0.0.0.0:0"))
+        .ok()?;
+    let mut cookie = 0u64;
+    let mut len = size_of::<u64>() as libc::socklen_t;
+    // SAFETY: the buffer is a u64 and `len` says so.
+    let failed = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut len,
+        )
+    };
+    (failed == 0 && cookie != 0).then_some(cookie)
+}
+
+/// Whether the kernel is at least this version: for the few features that cannot be tried.
+pub(crate) fn kernel_at_least(major: u32, minor: u32) -> bool {
+    let Ok(name) = nix::sys::utsname::uname() else { return false };
+    let release = name.release().to_string_lossy().into_owned();
+    let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    let version: (u32, u32) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    version >= (major, minor)
+}

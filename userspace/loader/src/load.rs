@@ -1,0 +1,184 @@
+//! Maps and programs into the kernel.
+
+use std::{collections::HashMap, path::PathBuf};
+
+use aya::{
+    Ebpf, EbpfLoader, VerifierLogLevel,
+    maps::MapError,
+    programs::{Program, ProgramError},
+};
+use tidegate_abi::{maps as names, settings::Frozen};
+
+use crate::{
+    attach::Role,
+    error::{Error, Step as _},
+    host,
+    object::{CGROUP_PROGRAMS, OBJECT, PINNED, PROGRAMS, Pins},
+};
+
+/// How to load.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Directory on a mounted bpffs; the pins live in `<bpffs>/v<ABI_VERSION>`.
+    pub bpffs: PathBuf,
+    /// Flow records of each family.
+    pub flows: u32,
+    /// One drop in `2^event_shift` is reported; 32: none.
+    pub event_shift: u32,
+}
+
+/// The loaded programs and their maps. Dropping it detaches nothing: links and maps are pinned.
+pub struct DataPath {
+    pub(crate) ebpf: Ebpf,
+    pub(crate) pins: Pins,
+    pub(crate) devices: HashMap<String, (u32, Role)>,
+    adopted: bool,
+    has_netns_cookie: bool,
+    replaced: Vec<String>,
+}
+
+impl DataPath {
+    /// Loads the programs, adopting pinned maps that fit.
+    ///
+    /// # Errors
+    /// No bpffs at the directory, missing rights, or a program that this kernel's verifier refuses:
+    /// the text carries what the verifier said last.
+    pub fn load(options: &Options) -> Result<Self, Error> {
+        require_rights()?;
+        host::prepare_bpffs(&options.bpffs)?;
+        let pins = Pins::below(&options.bpffs);
+        let adopted = pins.maps.join(PINNED[0]).exists();
+        for directory in [&pins.maps, &pins.links] {
+            std::fs::create_dir_all(directory)
+                .step(format_args!("cannot create {}", directory.display()))?;
+        }
+        let loaded = Self::load_below(options, pins, adopted);
+        if loaded.is_err() && !adopted {
+            // Nothing of an earlier run was there, so nothing may stay behind.
+            let _best_effort = crate::detach_all(&options.bpffs);
+        }
+        loaded
+    }
+
+    fn load_below(options: &Options, pins: Pins, adopted: bool) -> Result<Self, Error> {
+        let cookie = host::netns_cookie();
+        let frozen = Frozen {
+            netns_cookie: cookie.unwrap_or(0),
+            has_set_retval: u32::from(host::kernel_at_least(5, 18)),
+            event_shift: options.event_shift,
+        };
+        let mut replaced = Vec::new();
+        let mut ebpf = loop {
+            match create(options, &pins, &frozen) {
+                Ok(ebpf) => break ebpf,
+                // A pin of another shape (another --flows) cannot be used: it makes way for a new one.
+                Err(aya::EbpfError::MapError(MapError::IncompatiblePinnedMap { name, property, .. })) => {
+                    std::fs::remove_file(pins.maps.join(&name))
+                        .step(format_args!("cannot remove the pinned map {name}"))?;
+                    replaced.push(format!("{name} ({property} changed)"));
+                }
+                Err(error) => return Err(Error::because("cannot load the eBPF object", error)),
+            }
+        };
+        for name in PROGRAMS.into_iter().chain(CGROUP_PROGRAMS) {
+            load_program(&mut ebpf, name)?;
+        }
+        Ok(Self {
+            ebpf,
+            pins,
+            devices: HashMap::new(),
+            adopted,
+            has_netns_cookie: cookie.is_some(),
+            replaced,
+        })
+    }
+
+    /// Whether maps of an earlier run were adopted.
+    pub fn adopted(&self) -> bool {
+        self.adopted
+    }
+
+    /// Maps of an earlier run that could not be adopted, and why; their content is lost.
+    pub fn replaced_maps(&self) -> &[String] {
+        &self.replaced
+    }
+
+    /// Whether socket hooks can tell this host's processes from its pods' (Linux 5.14).
+    pub fn can_hook_sockets(&self) -> bool {
+        self.has_netns_cookie
+    }
+
+    /// Instructions that the verifier walked through for each program.
+    pub fn verified_instructions(&self) -> Result<Vec<(String, u32)>, Error> {
+        let mut counts = Vec::new();
+        for name in PROGRAMS.into_iter().chain(CGROUP_PROGRAMS) {
+            let program = self.ebpf.program(name).ok_or_else(|| missing(name))?;
+            let info = program.info().step(format_args!("cannot look at program {name}"))?;
+            counts.push((name.to_owned(), info.verified_instruction_count().unwrap_or(0)));
+        }
+        Ok(counts)
+    }
+}
+
+fn create(options: &Options, pins: &Pins, frozen: &Frozen) -> Result<Ebpf, aya::EbpfError> {
+    let mut loader = EbpfLoader::new();
+    let _loader = loader.override_global("FROZEN", bytemuck::bytes_of(frozen), true);
+    for name in names::FLOWS {
+        let _loader = loader.map_max_entries(name, options.flows);
+    }
+    for name in PINNED {
+        let _loader = loader.map_pin_path(name, pins.maps.join(name));
+    }
+    // The log would be asked for at every load; it is fetched again when a load fails.
+    loader.verifier_log_level(VerifierLogLevel::DISABLE | VerifierLogLevel::STATS).load(OBJECT)
+}
+
+fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), Error> {
+    let program = ebpf.program_mut(name).ok_or_else(|| missing(name))?;
+    let result = match program {
+        Program::Xdp(program) => program.load(),
+        Program::SchedClassifier(program) => program.load(),
+        Program::CgroupSockAddr(program) => program.load(),
+        _ => return Err(missing(name)),
+    };
+    result.map_err(|error| refused(name, error))
+}
+
+/// The verifier's last lines say why; the rest is in the error's source.
+fn refused(name: &str, error: ProgramError) -> Error {
+    let ProgramError::LoadError { io_error, verifier_log } = &error else {
+        return Error::because(format_args!("cannot load program {name}"), error);
+    };
+    let log = verifier_log.to_string();
+    let last: Vec<&str> = log.lines().rev().filter(|line| !line.starts_with("processed")).take(3).collect();
+    let hint = if log.contains("last insn is not an exit or jmp") || log.contains("infinite loop") {
+        " (a panic is reachable)"
+    } else {
+        ""
+    };
+    let said = last.into_iter().rev().collect::<Vec<_>>().join(" | ");
+    let what = format!("this kernel refuses program {name}{hint}: {io_error}: {said}");
+    Error::because(what, error)
+}
+
+pub(crate) fn missing(name: &str) -> Error {
+    Error::new(format!("the embedded object has no {name}: rebuild tidegate"))
+}
+
+/// CAP_BPF and CAP_NET_ADMIN, or root.
+fn require_rights() -> Result<(), Error> {
+    const NET_ADMIN: u32 = 12;
+    const SYS_ADMIN: u32 = 21;
+    const BPF: u32 = 39;
+    let status = std::fs::read_to_string("/proc/self/status").step("cannot read /proc/self/status")?;
+    let held = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .unwrap_or(0);
+    let has = |bit: u32| held & (1 << bit) != 0;
+    if has(NET_ADMIN) && (has(BPF) || has(SYS_ADMIN)) {
+        return Ok(());
+    }
+    Err(Error::new("missing rights: tidegate needs CAP_BPF and CAP_NET_ADMIN; run it as root"))
+}

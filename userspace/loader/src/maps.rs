@@ -1,0 +1,241 @@
+//! Typed maps.
+
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use tidegate_abi::{
+    Address, Backend, BackendId, Counter, Device, Event, Family, Flow, FlowKey, Frontend, FrontendKey,
+    Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer, maps as names,
+};
+
+use crate::{
+    DataPath,
+    error::{Error, Step as _},
+    load::missing,
+};
+
+/// A value of `tidegate-abi` as aya wants it.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct Raw<T>(T);
+
+// SAFETY: `bytemuck::Pod` promises what `aya::Pod` asks for: no padding, any bytes are valid.
+unsafe impl<T: bytemuck::Pod> aya::Pod for Raw<T> {}
+
+fn of<A: Address>(names: [&'static str; 2]) -> &'static str {
+    match A::FAMILY {
+        Family::V4 => names[0],
+        Family::V6 => names[1],
+    }
+}
+
+fn failed(name: &str) -> String {
+    format!("map {name}")
+}
+
+impl DataPath {
+    fn map(&self, name: &str) -> Result<&Map, Error> {
+        self.ebpf.map(name).ok_or_else(|| missing(name))
+    }
+
+    /// Sets or removes an entry of a hash map.
+    fn put<K, V>(&mut self, name: &str, key: &K, value: Option<&V>) -> Result<(), Error>
+    where
+        K: bytemuck::Pod,
+        V: bytemuck::Pod,
+    {
+        let map = self.ebpf.map_mut(name).ok_or_else(|| missing(name))?;
+        let mut map: HashMap<&mut MapData, Raw<K>, Raw<V>> = map.try_into().step(failed(name))?;
+        let result = match value {
+            Some(value) => map.insert(&Raw(*key), &Raw(*value), 0),
+            None => match map.remove(&Raw(*key)) {
+                Err(error) if is_absent(&error) => Ok(()),
+                result => result,
+            },
+        };
+        result.step(format_args!("cannot write to map {name}"))
+    }
+
+    /// Sets an entry of an array.
+    fn set<V: bytemuck::Pod>(&mut self, name: &str, index: u32, value: &V) -> Result<(), Error> {
+        let map = self.ebpf.map_mut(name).ok_or_else(|| missing(name))?;
+        let mut map: Array<&mut MapData, Raw<V>> = map.try_into().step(failed(name))?;
+        map.set(index, &Raw(*value), 0).step(format_args!("cannot write to map {name}"))
+    }
+
+    /// All entries of a hash map; those that vanish meanwhile are left out.
+    fn entries<K, V>(&self, name: &str) -> Result<Vec<(K, V)>, Error>
+    where
+        K: bytemuck::Pod,
+        V: bytemuck::Pod,
+    {
+        let map: HashMap<&MapData, Raw<K>, Raw<V>> = self.map(name)?.try_into().step(failed(name))?;
+        Ok(map.iter().filter_map(Result::ok).map(|(key, value)| (key.0, value.0)).collect())
+    }
+
+    /// Writes the node's settings.
+    pub fn set_settings(&mut self, settings: &Settings) -> Result<(), Error> {
+        self.set(names::SETTINGS, 0, settings)
+    }
+
+    /// Tells the data path about a device, or that it is gone.
+    pub fn set_device(&mut self, index: u32, device: Option<Device>) -> Result<(), Error> {
+        self.put(names::DEVICES, &index, device.as_ref())
+    }
+
+    /// Sets or removes the short way to a pod.
+    pub fn set_local_pod<A: Address>(&mut self, addr: A, pod: Option<LocalPod>) -> Result<(), Error> {
+        self.put(of::<A>(names::LOCAL_PODS), &addr, pod.as_ref())
+    }
+
+    /// Sets or removes a frontend.
+    pub fn set_frontend<A: Address>(
+        &mut self,
+        key: FrontendKey<A>,
+        value: Option<Frontend>,
+    ) -> Result<(), Error>
+    where
+        FrontendKey<A>: bytemuck::Pod,
+    {
+        self.put(of::<A>(names::FRONTENDS), &key, value.as_ref())
+    }
+
+    /// Sets a backend.
+    pub fn set_backend<A: Address>(&mut self, id: BackendId, value: Backend<A>) -> Result<(), Error>
+    where
+        Backend<A>: bytemuck::Pod,
+    {
+        self.set(of::<A>(names::BACKENDS), id.0, &value)
+    }
+
+    /// Writes a range of slots.
+    pub fn set_slots(&mut self, start: u32, ids: &[BackendId]) -> Result<(), Error> {
+        let map = self.ebpf.map_mut(names::SLOTS).ok_or_else(|| missing(names::SLOTS))?;
+        let mut map: Array<&mut MapData, u32> = map.try_into().step(failed(names::SLOTS))?;
+        for (index, id) in (start..).zip(ids) {
+            map.set(index, &id.0, 0).step("cannot write to map slots")?;
+        }
+        Ok(())
+    }
+
+    /// All frontends of a family.
+    pub fn frontends<A: Address>(&self) -> Result<Vec<(FrontendKey<A>, Frontend)>, Error>
+    where
+        FrontendKey<A>: bytemuck::Pod,
+    {
+        self.entries(of::<A>(names::FRONTENDS))
+    }
+
+    /// All backends of a family by id; unused entries at the end are cut off.
+    pub fn backends<A: Address>(&self) -> Result<Vec<Backend<A>>, Error>
+    where
+        Backend<A>: bytemuck::Pod + Default + PartialEq,
+    {
+        let name = of::<A>(names::BACKENDS);
+        let map: Array<&MapData, Raw<Backend<A>>> = self.map(name)?.try_into().step(failed(name))?;
+        let mut backends = Vec::new();
+        let mut used = 0;
+        // Ids are handed out from the bottom, so a long run of unused ones is the end.
+        const GAP: usize = 4096;
+        for index in 0..map.len() {
+            let backend = map.get(&index, 0).step(failed(name))?.0;
+            backends.push(backend);
+            if backend != Backend::default() {
+                used = backends.len();
+            } else if backends.len() - used > GAP {
+                break;
+            }
+        }
+        backends.truncate(used);
+        Ok(backends)
+    }
+
+    /// The first `len` slots.
+    pub fn slots(&self, len: u32) -> Result<Vec<BackendId>, Error> {
+        let map: Array<&MapData, u32> =
+            self.map(names::SLOTS)?.try_into().step(failed(names::SLOTS))?;
+        (0..len.min(map.len()))
+            .map(|index| map.get(&index, 0).map(BackendId).step("cannot read map slots"))
+            .collect()
+    }
+
+    /// All flow records of a family.
+    pub fn flows<A: Address>(&self) -> Result<Vec<(FlowKey<A>, Flow<A>)>, Error>
+    where
+        FlowKey<A>: bytemuck::Pod,
+        Flow<A>: bytemuck::Pod,
+    {
+        self.entries(of::<A>(names::FLOWS))
+    }
+
+    /// All pods of this node that have a short way.
+    pub fn local_pods<A: Address>(&self) -> Result<Vec<(A, LocalPod)>, Error> {
+        self.entries(of::<A>(names::LOCAL_PODS))
+    }
+
+    /// All devices that the data path was told about.
+    pub fn known_devices(&self) -> Result<Vec<(u32, Device)>, Error> {
+        self.entries(names::DEVICES)
+    }
+
+    /// Sums over CPUs, indexed by reason number.
+    pub fn counters(&self) -> Result<Vec<Counter>, Error> {
+        let map: PerCpuArray<&MapData, Raw<Counter>> =
+            self.map(names::COUNTERS)?.try_into().step(failed(names::COUNTERS))?;
+        (0..map.len())
+            .map(|index| {
+                let values = map.get(&index, 0).step("cannot read map counters")?;
+                Ok(values.iter().fold(Counter::default(), |sum, cpu| Counter {
+                    packets: sum.packets.wrapping_add(cpu.0.packets),
+                    bytes: sum.bytes.wrapping_add(cpu.0.bytes),
+                }))
+            })
+            .collect()
+    }
+
+    /// Sampled drops that wait in the ring; never blocks.
+    pub fn events(&mut self) -> Vec<Event> {
+        let Some(map) = self.ebpf.map_mut(names::EVENTS) else { return Vec::new() };
+        let Ok(mut ring) = RingBuf::try_from(map) else { return Vec::new() };
+        let mut events = Vec::new();
+        while let Some(item) = ring.next() {
+            if let Ok(event) = bytemuck::try_pod_read_unaligned(&item) {
+                events.push(event);
+            }
+        }
+        events
+    }
+
+    /// Name, entries used and capacity of each map whose entries can be counted.
+    pub fn map_use(&self) -> Result<Vec<(String, Option<u32>, u32)>, Error> {
+        let mut rows = vec![
+            self.used::<FrontendKey<Ip4>, Frontend>(names::FRONTENDS[0])?,
+            self.used::<FrontendKey<Ip6>, Frontend>(names::FRONTENDS[1])?,
+            self.used::<FlowKey<Ip4>, Flow<Ip4>>(names::FLOWS[0])?,
+            self.used::<FlowKey<Ip6>, Flow<Ip6>>(names::FLOWS[1])?,
+            self.used::<Ip4, LocalPod>(names::LOCAL_PODS[0])?,
+            self.used::<Ip6, LocalPod>(names::LOCAL_PODS[1])?,
+            self.used::<SocketKey<Ip4>, SocketPeer<Ip4>>(names::SOCKETS[0])?,
+            self.used::<SocketKey<Ip6>, SocketPeer<Ip6>>(names::SOCKETS[1])?,
+            self.used::<u32, Device>(names::DEVICES)?,
+        ];
+        rows.sort();
+        Ok(rows)
+    }
+
+    fn used<K, V>(&self, name: &str) -> Result<(String, Option<u32>, u32), Error>
+    where
+        K: bytemuck::Pod,
+        V: bytemuck::Pod,
+    {
+        let map = self.map(name)?;
+        let (Map::HashMap(data) | Map::LruHashMap(data)) = map else { return Err(missing(name)) };
+        let capacity = data.info().step(failed(name))?.max_entries();
+        let map: HashMap<&MapData, Raw<K>, Raw<V>> = map.try_into().step(failed(name))?;
+        let used = map.keys().filter(Result::is_ok).count();
+        Ok((name.to_owned(), u32::try_from(used).ok(), capacity))
+    }
+}
+
+fn is_absent(error: &MapError) -> bool {
+    matches!(error, MapError::KeyNotFound)
+        || matches!(error, MapError::SyscallError(call) if call.io_error.raw_os_error() == Some(libc::ENOENT))
+}

@@ -1,0 +1,39 @@
+//! The embedded BPF object, and what is in it.
+
+use std::path::{Path, PathBuf};
+
+use tidegate_abi::ABI_VERSION;
+
+/// The object that the build script made.
+pub(crate) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tidegate-ebpf"));
+
+/// The packet programs.
+pub const PROGRAMS: [&str; 4] = ["xdp_uplink", "tc_uplink", "tc_pod", "tc_overlay"];
+
+/// The socket programs, one for each hook of a cgroup.
+pub const CGROUP_PROGRAMS: [&str; 8] = [
+    "connect4", "connect6", "sendmsg4", "sendmsg6", "recvmsg4", "recvmsg6", "getpeername4",
+    "getpeername6",
+];
+
+/// The maps that outlive the agent.
+pub(crate) const PINNED: [&str; 15] = [
+    "frontends4", "frontends6", "slots", "backends4", "backends6", "flows4", "flows6",
+    "local_pods4", "local_pods6", "sockets4", "sockets6", "devices", "settings", "counters",
+    "events",
+];
+
+/// Where the pins of this version are: `<bpffs>/v1/{maps,links}`.
+pub(crate) struct Pins {
+    pub(crate) root: PathBuf,
+    pub(crate) maps: PathBuf,
+    pub(crate) links: PathBuf,
+}
+
+impl Pins {
+    pub(crate) fn below(bpffs: &Path) -> Self {
+        let root = bpffs.join(format!("v{ABI_VERSION}"));
+        Self { maps: root.join("maps"), links: root.join("links"), root }
+    }
+}
