@@ -1,0 +1,1 @@
+//! Load, attach, pin and detach on this kernel.

@@ -1,0 +1,127 @@
+//! Service ports to what the maps should hold: frontends, their flags, and the backends behind them.
+//!
+//! No ids and no slots yet: those depend on what the maps hold now, which is [`crate::plan`]'s matter.
+
+mod frontends;
+
+use std::sync::Arc;
+
+use tidegate_abi::{Address, FrontendKey, Ip4, Ip6, Port};
+
+use crate::{
+    model::{PortKey, ServicePort},
+    node::NodeFacts,
+    problem::{Origin, Problem},
+};
+use frontends::Owners;
+
+/// What the maps should hold.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Desired {
+    /// For the IPv4 maps.
+    pub v4: DesiredFamily<Ip4>,
+    /// For the IPv6 maps.
+    pub v6: DesiredFamily<Ip6>,
+}
+
+/// What the maps of one family should hold.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DesiredFamily<A> {
+    /// The service ports, oldest Service first. A frontend belongs to one of them only.
+    pub ports: Vec<DesiredPort<A>>,
+    /// All clusterIPs, sorted: the marker entries of rule 2.4.9.
+    pub cluster_ips: Vec<A>,
+}
+
+/// What the maps should hold for one service port.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DesiredPort<A> {
+    /// The service port.
+    pub key: Arc<PortKey>,
+    /// Where its Service was read.
+    pub origin: Origin,
+    /// What a client may dial, with the flags of [`tidegate_abi::frontend::flags`].
+    pub frontends: Vec<(FrontendKey<A>, u32)>,
+    /// Backends anywhere, sorted, each once.
+    pub cluster: Vec<Target<A>>,
+    /// Backends on this node, sorted, each once.
+    pub local: Vec<Target<A>>,
+    /// Session affinity time; 0: none.
+    pub affinity_seconds: u32,
+}
+
+/// A backend before it has an id.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Target<A> {
+    /// The address.
+    pub addr: A,
+    /// The port.
+    pub port: Port,
+    /// It is on this node.
+    pub local: bool,
+}
+
+impl<A> Default for DesiredFamily<A> {
+    fn default() -> Self {
+        Self {
+            ports: Vec::new(),
+            cluster_ips: Vec::new(),
+        }
+    }
+}
+
+/// Computes what the maps should hold. The problems name frontends that an older Service has.
+pub fn build(ports: &[ServicePort], node: &NodeFacts) -> (Desired, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let v4 = family(ports, node, &mut problems);
+    let v6 = family(ports, node, &mut problems);
+    (Desired { v4, v6 }, problems)
+}
+
+fn family<A: Address>(
+    ports: &[ServicePort],
+    node: &NodeFacts,
+    problems: &mut Vec<Problem>,
+) -> DesiredFamily<A> {
+    let mut desired = DesiredFamily::default();
+    let mut owners = Owners::default();
+    for port in ports.iter().filter(|port| port.key.family == A::FAMILY) {
+        desired
+            .cluster_ips
+            .extend(port.cluster_ip.and_then(A::from_ip));
+        desired.ports.push(DesiredPort {
+            key: Arc::clone(&port.key),
+            origin: port.origin.clone(),
+            frontends: owners.grant(port, node, problems),
+            cluster: targets(port, |endpoint| endpoint.used_cluster),
+            local: targets(port, |endpoint| endpoint.used_local),
+            affinity_seconds: port.affinity_seconds,
+        });
+    }
+    desired.cluster_ips.sort_unstable();
+    desired.cluster_ips.dedup();
+    desired
+}
+
+fn targets<A: Address>(
+    port: &ServicePort,
+    used: impl Fn(&crate::model::EndpointView) -> bool,
+) -> Vec<Target<A>> {
+    let used = port.endpoints.iter().filter(|endpoint| used(endpoint));
+    let mut targets: Vec<_> = used
+        .filter_map(|endpoint| {
+            let addr = A::from_ip(endpoint.ip)?;
+            Some(Target {
+                addr,
+                port: Port::new(endpoint.port),
+                local: endpoint.local,
+            })
+        })
+        .collect();
+    targets.sort_unstable();
+    targets.dedup_by_key(|target| (target.addr, target.port));
+    targets
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! What the maps hold and what they should hold, to ordered writes.
+//!
+//! The order keeps traffic whole (rule 5.1.12): backends, then the slots of new tables (written where
+//! nobody looks), then frontends, each of which moves in one write, then frontends that go, then
+//! backends that nobody names any more. A packet that read a frontend just before it moved still
+//! walks the old table; so what a plan lets go, slots and backend ids alike, is given to somebody
+//! else by the plan after the next at the earliest.
+//!
+//! A service port that does not fit is left as it is, and told about; the others go on.
+
+pub mod image;
+pub mod write;
+mod ranges;
+mod backends;
+mod services;
+mod adopt;
+mod draft;
+mod tables;
+mod place;
+mod finish;
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use tidegate_abi::{Address, BackendId, Family, Ip4, Ip6, Pool};
+
+use crate::{desired::Desired, model::PortKey, problem::Problem};
+use backends::Backends;
+use draft::Draft;
+pub use image::{FamilyImage, Image, Limits};
+use ranges::Ranges;
+use services::Services;
+use write::Maps;
+pub use write::Write;
+
+/// Keeps ids and table ranges from plan to plan, and a mirror of what the maps hold.
+#[derive(Debug)]
+pub struct Planner {
+    image: Image,
+    limits: Limits,
+    ranges: Ranges,
+    services: Services,
+    backends4: Backends<Ip4>,
+    backends6: Backends<Ip6>,
+    placed: HashMap<Arc<PortKey>, Placed>,
+    /// The number of this plan.
+    turn: u64,
+}
+
+/// What a plan wants written, in order.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Plan {
+    /// To be carried out one after the other. If one fails, read the maps and adopt them again.
+    pub writes: Vec<Write>,
+    /// Service ports that did not fit; the next plan tries again.
+    pub problems: Vec<Problem>,
+}
+
+/// The tables of a service port that is in the maps.
+#[derive(Clone, Copy, Debug)]
+struct Placed {
+    service: u32,
+    cluster: Pool,
+    local: Pool,
+}
+
+impl Planner {
+    /// Starts from what the maps hold: nothing, or what an earlier agent left there, in any state.
+    pub fn adopt(image: Image, limits: Limits) -> Self {
+        let ranges = adopt::ranges(&image, &limits);
+        let services = adopt::services(&image);
+        let backends4 = adopt::backends(&image.v4, &image.slots, limits.backends);
+        let backends6 = adopt::backends(&image.v6, &image.slots, limits.backends);
+        let placed = HashMap::new();
+        Self {
+            image,
+            limits,
+            ranges,
+            services,
+            backends4,
+            backends6,
+            placed,
+            turn: 0,
+        }
+    }
+
+    /// The writes that make the maps hold what is desired. The mirror is changed as if they had
+    /// all been carried out.
+    pub fn plan(&mut self, desired: &Desired) -> Plan {
+        self.turn += 1;
+        self.ranges.begin(self.turn);
+        self.backends4.begin(self.turn);
+        self.backends6.begin(self.turn);
+        if self.turn == 1 {
+            let seen4 = services::seen(&self.image.v4, &desired.v4.ports);
+            let seen6 = services::seen(&self.image.v6, &desired.v6.ports);
+            self.services.recognise(seen4.chain(seen6));
+        }
+        let mut draft = Draft::default();
+        let wanted4 = self.place_all::<Ip4>(desired, &mut draft);
+        let wanted6 = self.place_all::<Ip6>(desired, &mut draft);
+        self.remove_frontends(&wanted4, &mut draft);
+        self.remove_frontends(&wanted6, &mut draft);
+        self.finish(&mut draft);
+        draft.into_plan()
+    }
+
+    /// What the maps hold once all writes so far are carried out.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// The address and port of a backend that serves.
+    pub fn backend_key(&self, family: Family, id: BackendId) -> Option<(IpAddr, u16)> {
+        match family {
+            Family::V4 => backends::key(&self.image.v4, id),
+            Family::V6 => backends::key(&self.image.v6, id),
+        }
+    }
+
+    /// The service port with this id.
+    pub fn service_name(&self, service: u32) -> Option<&PortKey> {
+        self.services.name(service)
+    }
+
+    /// The id of a service port.
+    pub fn service_id(&self, key: &PortKey) -> Option<u32> {
+        self.services.id(key)
+    }
+
+    /// Makes flows to an address begin anew: the pod behind it is another one, or moved.
+    pub fn bump_backends_at(&mut self, ip: IpAddr) -> Vec<Write> {
+        match ip {
+            IpAddr::V4(_) => Ip4::from_ip(ip).map(|addr| self.bump(addr)),
+            IpAddr::V6(_) => Ip6::from_ip(ip).map(|addr| self.bump(addr)),
+        }
+        .unwrap_or_default()
+    }
+
+    fn bump<A: Maps>(&mut self, addr: A) -> Vec<Write> {
+        let half = A::half_mut(&mut self.image);
+        backends::bump(half, addr)
+            .into_iter()
+            .map(|(id, backend)| A::backend(id, backend))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod random_tests;
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,170 @@
+//! Backend ids of one family: which (address, port) has which id, and which ids may be given out.
+//!
+//! An id that stops serving grows its generation at once, and again when it is given out, so that no
+//! flow ever takes a new backend for the old one.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
+};
+
+use tidegate_abi::{Address, Backend, BackendId, Port, backend::flags};
+
+use super::{image::FamilyImage, ranges::REST};
+use crate::desired::Target;
+
+#[derive(Debug)]
+pub(super) struct Backends<A> {
+    ids: HashMap<(A, Port), BackendId>,
+    free: VecDeque<BackendId>,
+    resting: VecDeque<(u64, BackendId)>,
+    /// The first id that was never looked at, and the number of ids.
+    fresh: u32,
+    limit: u32,
+    turn: u64,
+}
+
+impl<A: Address> Backends<A> {
+    /// Takes over the backends that serve. Ids that some table names rest, even if they do not.
+    pub(super) fn adopt(
+        half: &FamilyImage<A>,
+        limit: u32,
+        named: impl Fn(BackendId) -> bool,
+    ) -> Self {
+        let mut ids = HashMap::new();
+        let (mut free, mut resting) = (VecDeque::new(), VecDeque::new());
+        for (id, backend) in (0..limit).zip(&half.backends).skip(1) {
+            let id = BackendId(id);
+            if backend.flags & flags::SERVING != 0 {
+                ids.entry((backend.addr, backend.port)).or_insert(id);
+            } else if named(id) {
+                resting.push_back((1, id));
+            } else {
+                free.push_back(id);
+            }
+        }
+        let known = u32::try_from(half.backends.len()).unwrap_or(limit);
+        Self {
+            ids,
+            free,
+            resting,
+            fresh: known.clamp(1, limit.max(1)),
+            limit,
+            turn: 0,
+        }
+    }
+
+    /// A new plan begins: ids that have rested long enough may be given out.
+    pub(super) fn begin(&mut self, turn: u64) {
+        self.turn = turn;
+        while let Some((_, id)) = self
+            .resting
+            .pop_front_if(|(since, _)| *since + REST <= turn)
+        {
+            self.free.push_back(id);
+        }
+    }
+
+    pub(super) fn id(&self, target: &Target<A>) -> Option<BackendId> {
+        self.ids.get(&(target.addr, target.port)).copied()
+    }
+
+    /// How many new backends there is room for.
+    pub(super) fn room(&self) -> usize {
+        self.free.len() + self.limit.saturating_sub(self.fresh) as usize
+    }
+
+    /// Gives out an id to a backend that has none.
+    pub(super) fn give(
+        &mut self,
+        target: &Target<A>,
+        half: &mut FamilyImage<A>,
+    ) -> Option<(BackendId, Backend<A>)> {
+        let id = match self.free.pop_front() {
+            Some(id) => id,
+            None if self.fresh < self.limit => {
+                self.fresh += 1;
+                BackendId(self.fresh - 1)
+            }
+            None => return None,
+        };
+        let generation = half
+            .backend(id)
+            .map_or(0, |old| old.generation)
+            .wrapping_add(1);
+        let flags = flags::SERVING | local(target.local);
+        let backend = Backend {
+            addr: target.addr,
+            port: target.port,
+            flags,
+            generation,
+        };
+        half.set_backend(id, backend);
+        self.ids.insert((target.addr, target.port), id);
+        Some((id, backend))
+    }
+
+    /// Lets go of all backends that serve and that nobody uses.
+    pub(super) fn retire(
+        &mut self,
+        half: &mut FamilyImage<A>,
+        used: impl Fn(BackendId) -> bool,
+    ) -> Vec<(BackendId, Backend<A>)> {
+        let mut retired = Vec::new();
+        for (id, backend) in (0..).map(BackendId).zip(&mut half.backends).skip(1) {
+            if backend.flags & flags::SERVING == 0 || used(id) {
+                continue;
+            }
+            let key = (backend.addr, backend.port);
+            if self.ids.get(&key) == Some(&id) {
+                self.ids.remove(&key);
+            }
+            backend.flags &= !flags::SERVING;
+            backend.generation = backend.generation.wrapping_add(1);
+            retired.push((id, *backend));
+            if id.0 < self.limit {
+                self.resting.push_back((self.turn, id));
+            }
+        }
+        retired
+    }
+}
+
+/// The flags of a backend that serves; a change of place does not end flows.
+pub(super) fn relocate<A: Address>(
+    half: &mut FamilyImage<A>,
+    id: BackendId,
+    is_local: bool,
+) -> Option<(BackendId, Backend<A>)> {
+    let backend = half.backends.get_mut(id.0 as usize)?;
+    let flags = flags::SERVING | local(is_local);
+    if backend.flags == flags {
+        return None;
+    }
+    backend.flags = flags;
+    Some((id, *backend))
+}
+
+/// Grows the generation of all backends that serve at an address.
+pub(super) fn bump<A: Address>(half: &mut FamilyImage<A>, addr: A) -> Vec<(BackendId, Backend<A>)> {
+    let backends = (0..).map(BackendId).zip(&mut half.backends).skip(1);
+    let here =
+        backends.filter(|(_, backend)| backend.addr == addr && backend.flags & flags::SERVING != 0);
+    here.map(|(id, backend)| {
+        backend.generation = backend.generation.wrapping_add(1);
+        (id, *backend)
+    })
+    .collect()
+}
+
+/// The address and port of a backend that serves.
+pub(super) fn key<A: Address>(half: &FamilyImage<A>, id: BackendId) -> Option<(IpAddr, u16)> {
+    let backend = half
+        .backend(id)
+        .filter(|backend| backend.flags & flags::SERVING != 0)?;
+    Some((backend.addr.to_ip(), backend.port.get()))
+}
+
+fn local(is_local: bool) -> u16 {
+    if is_local { flags::LOCAL } else { 0 }
+}

@@ -1,0 +1,94 @@
+//! A plan in the making: the writes of each step, and what did not fit.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use tidegate_abi::{Address, Family, maps};
+
+use super::{Placed, Plan, Write};
+use crate::{
+    desired::DesiredPort,
+    model::PortKey,
+    problem::{Problem, Severity},
+};
+
+#[derive(Default)]
+pub(super) struct Draft {
+    pub(super) backends: Vec<Write>,
+    pub(super) slots: Vec<Write>,
+    pub(super) frontends: Vec<Write>,
+    pub(super) removed: Vec<Write>,
+    pub(super) retired: Vec<Write>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) placed: HashMap<Arc<PortKey>, Placed>,
+    /// Ids of the service ports that did not fit, and whose frontends stay as they are.
+    pub(super) kept: HashSet<u32>,
+}
+
+/// What there was no room for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Shortage {
+    Frontends,
+    Backends,
+    Slots,
+}
+
+impl Draft {
+    /// A service port that does not fit stays as it is, if it is in the maps already.
+    pub(super) fn keep<A: Address>(
+        &mut self,
+        port: &DesiredPort<A>,
+        old: Option<Placed>,
+        shortage: Shortage,
+    ) {
+        let state = if old.is_some() {
+            "its last state stays"
+        } else {
+            "it is not programmed"
+        };
+        let (what, map) = shortage.describe(A::FAMILY);
+        let reason = format!(
+            "no room for the {what} of {} in map {map}; {state}",
+            port.key
+        );
+        let problem = Problem::at(&port.origin, Severity::Error, reason);
+        self.problems.push(problem.object(port.key.object()));
+        if let Some(old) = old {
+            self.kept.insert(old.service);
+            self.placed.insert(Arc::clone(&port.key), old);
+        }
+    }
+
+    pub(super) fn into_plan(self) -> Plan {
+        let Self {
+            backends,
+            slots,
+            frontends,
+            removed,
+            retired,
+            problems,
+            ..
+        } = self;
+        let writes = [backends, slots, frontends, removed, retired]
+            .into_iter()
+            .flatten()
+            .collect();
+        Plan { writes, problems }
+    }
+}
+
+impl Shortage {
+    fn describe(self, family: Family) -> (&'static str, &'static str) {
+        let of_family = |[v4, v6]: [&'static str; 2]| match family {
+            Family::V4 => v4,
+            Family::V6 => v6,
+        };
+        match self {
+            Self::Frontends => ("frontends", of_family(maps::FRONTENDS)),
+            Self::Backends => ("backends", of_family(maps::BACKENDS)),
+            Self::Slots => ("tables", maps::SLOTS),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The end of a plan: what nobody names any more goes.
+
+use std::collections::HashSet;
+
+use tidegate_abi::{Address, BackendId, FrontendKey, Ip4, Ip6, Pool};
+
+use super::{Planner, draft::Draft, image::table, write::Maps};
+
+impl Planner {
+    /// Removes the frontends that are not wanted, but not those of service ports that did not fit.
+    pub(super) fn remove_frontends<A: Maps>(
+        &mut self,
+        wanted: &HashSet<FrontendKey<A>>,
+        draft: &mut Draft,
+    ) {
+        let half = A::half_mut(&mut self.image);
+        let gone = half.frontends.extract_if(|key, frontend| {
+            !wanted.contains(key) && !draft.kept.contains(&frontend.service)
+        });
+        let mut gone: Vec<_> = gone.map(|(key, _)| key).collect();
+        gone.sort_unstable();
+        draft.removed.extend(gone.into_iter().map(A::remove));
+    }
+
+    /// Retires backends, lets ranges rest, and forgets service ports that are gone.
+    pub(super) fn finish(&mut self, draft: &mut Draft) {
+        self.placed = std::mem::take(&mut draft.placed);
+        self.retire::<Ip4>(draft);
+        self.retire::<Ip6>(draft);
+        let pools = self
+            .placed
+            .values()
+            .flat_map(|placed| [placed.cluster, placed.local]);
+        let live: HashSet<Pool> = pools.collect();
+        self.ranges.retain(&live);
+        let placed = &self.placed;
+        self.services.retain(|key| placed.contains_key(key));
+    }
+
+    fn retire<A: Maps>(&mut self, draft: &mut Draft) {
+        let mut used = HashSet::new();
+        for (key, placed) in &self.placed {
+            if key.family == <A as Address>::FAMILY {
+                for pool in [placed.cluster, placed.local] {
+                    used.extend(
+                        table(&self.image.slots, pool)
+                            .into_iter()
+                            .flatten()
+                            .copied(),
+                    );
+                }
+            }
+        }
+        let (ids, half) = A::state(self);
+        let retired = ids.retire(half, |id: BackendId| used.contains(&id));
+        draft.retired.extend(
+            retired
+                .into_iter()
+                .map(|(id, backend)| A::backend(id, backend)),
+        );
+    }
+}

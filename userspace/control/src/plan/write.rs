@@ -1,0 +1,77 @@
+//! One write to one map, and the trait that finds a family's maps.
+
+use tidegate_abi::{Address, Backend, BackendId, Frontend, FrontendKey, Ip4, Ip6};
+
+use super::{
+    Planner,
+    backends::Backends,
+    image::{FamilyImage, Image},
+};
+use crate::desired::{Desired, DesiredFamily};
+
+/// A write. Packets see it as a whole, but for [`Write::Slots`], to which nothing points yet.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// Sets an entry of `backends4`.
+    Backend4(BackendId, Backend<Ip4>),
+    /// Sets an entry of `backends6`.
+    Backend6(BackendId, Backend<Ip6>),
+    /// Fills a range of `slots`.
+    Slots {
+        /// The first slot.
+        start: u32,
+        /// What they name.
+        ids: Vec<BackendId>,
+    },
+    /// Sets an entry of `frontends4`.
+    Frontend4(FrontendKey<Ip4>, Frontend),
+    /// Sets an entry of `frontends6`.
+    Frontend6(FrontendKey<Ip6>, Frontend),
+    /// Deletes an entry of `frontends4`.
+    RemoveFrontend4(FrontendKey<Ip4>),
+    /// Deletes an entry of `frontends6`.
+    RemoveFrontend6(FrontendKey<Ip6>),
+}
+
+/// The maps of an address family.
+pub(super) trait Maps: Address {
+    fn half(image: &Image) -> &FamilyImage<Self>;
+    fn half_mut(image: &mut Image) -> &mut FamilyImage<Self>;
+    fn desired(desired: &Desired) -> &DesiredFamily<Self>;
+    /// The family's ids together with its half of the mirror.
+    fn state(planner: &mut Planner) -> (&mut Backends<Self>, &mut FamilyImage<Self>);
+    fn backend(id: BackendId, backend: Backend<Self>) -> Write;
+    fn frontend(key: FrontendKey<Self>, frontend: Frontend) -> Write;
+    fn remove(key: FrontendKey<Self>) -> Write;
+}
+
+macro_rules! maps {
+    ($family:ty, $half:ident, $ids:ident, $backend:ident, $frontend:ident, $remove:ident) => {
+        impl Maps for $family {
+            fn half(image: &Image) -> &FamilyImage<Self> {
+                &image.$half
+            }
+            fn half_mut(image: &mut Image) -> &mut FamilyImage<Self> {
+                &mut image.$half
+            }
+            fn desired(desired: &Desired) -> &DesiredFamily<Self> {
+                &desired.$half
+            }
+            fn state(planner: &mut Planner) -> (&mut Backends<Self>, &mut FamilyImage<Self>) {
+                (&mut planner.$ids, &mut planner.image.$half)
+            }
+            fn backend(id: BackendId, backend: Backend<Self>) -> Write {
+                Write::$backend(id, backend)
+            }
+            fn frontend(key: FrontendKey<Self>, frontend: Frontend) -> Write {
+                Write::$frontend(key, frontend)
+            }
+            fn remove(key: FrontendKey<Self>) -> Write {
+                Write::$remove(key)
+            }
+        }
+    };
+}
+
+maps!(Ip4, v4, backends4, Backend4, Frontend4, RemoveFrontend4);
+maps!(Ip6, v6, backends6, Backend6, Frontend6, RemoveFrontend6);

@@ -1,0 +1,169 @@
+//! The last good version of each object, and where it came from.
+//!
+//! A file is replaced as a whole. What is wrong in it never takes away what was right before:
+//! an object that became invalid keeps its last good state, and where a document could not be
+//! read at all, nothing of the file is removed, since any object may have been in it.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    ops::RangeInclusive,
+    sync::Arc,
+};
+
+use crate::{
+    manifest::Parsed,
+    object::{Kind, Object, ObjectKey},
+    problem::{Problem, Severity},
+    validate,
+};
+
+/// An object in the store.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The object's last good version.
+    pub object: Arc<Object>,
+    /// Order in which the store came to know objects; kept while the object is there.
+    pub first_seen: u64,
+}
+
+/// All objects from all files.
+#[derive(Clone, Debug)]
+pub struct Store {
+    node_ports: RangeInclusive<u16>,
+    /// All versions of an object, one a file, in the order in which they were first seen.
+    objects: BTreeMap<ObjectKey, Vec<Held>>,
+    files: HashMap<String, HashSet<ObjectKey>>,
+    next_seen: u64,
+}
+
+impl Store {
+    /// An empty store; NodePorts must lie in the given range.
+    pub fn new(node_ports: RangeInclusive<u16>) -> Self {
+        Self {
+            node_ports,
+            objects: BTreeMap::new(),
+            files: HashMap::new(),
+            next_seen: 0,
+        }
+    }
+
+    /// Takes what a file holds now. Returns everything that is wrong in the file.
+    pub fn replace_file(&mut self, file: &str, parsed: Parsed) -> Vec<Problem> {
+        let Parsed {
+            objects,
+            mut problems,
+            refused,
+            incomplete,
+        } = parsed;
+        let mut seen: HashMap<ObjectKey, usize> = HashMap::new();
+        for mut object in objects {
+            if *object.origin.file != *file {
+                object.origin.file = file.into();
+            }
+            if let Some(document) = seen.get(&object.key) {
+                let reason = format!("is already in document {document} of this file; ignored");
+                problems.push(Problem::with(&object, Severity::Error, reason));
+                continue;
+            }
+            seen.insert(object.key.clone(), object.origin.document);
+            match validate::check(&object, &self.node_ports) {
+                Ok(warnings) => {
+                    problems.extend(warnings);
+                    problems.extend(self.put(file, object));
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        seen.extend(refused.into_iter().map(|key| (key, 0)));
+        if !incomplete {
+            self.retain(file, |key| seen.contains_key(key));
+        }
+        problems
+    }
+
+    /// Forgets a file and the objects in it; the same objects in other files take their place.
+    pub fn remove_file(&mut self, file: &str) {
+        self.retain(file, |_| false);
+    }
+
+    /// The names of all files that hold objects.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// The objects of a kind, one version of each, in the order of their keys.
+    pub fn objects(&self, kind: Kind) -> impl Iterator<Item = &Held> {
+        self.objects
+            .values()
+            .filter_map(|versions| versions.first())
+            .filter(move |held| held.object.key.kind == kind)
+    }
+
+    /// An object by its key.
+    pub fn get(&self, key: &ObjectKey) -> Option<&Held> {
+        self.objects.get(key)?.first()
+    }
+
+    /// All Services, the oldest first: by creation time, then by when they were first seen here.
+    /// One without a creation time is newer than any that has one.
+    pub fn services_by_age(&self) -> Vec<&Held> {
+        let mut services: Vec<_> = self.objects(Kind::Service).collect();
+        services.sort_by_key(|held| {
+            (
+                held.object.created.is_none(),
+                held.object.created,
+                held.first_seen,
+            )
+        });
+        services
+    }
+
+    /// Keeps a file's version of an object; the problem is that another file had it first.
+    fn put(&mut self, file: &str, object: Object) -> Option<Problem> {
+        let key = object.key.clone();
+        let object = Arc::new(object);
+        let versions = self.objects.entry(key.clone()).or_default();
+        match versions
+            .iter_mut()
+            .find(|held| &*held.object.origin.file == file)
+        {
+            Some(held) => held.object = Arc::clone(&object),
+            None => {
+                versions.push(Held {
+                    object: Arc::clone(&object),
+                    first_seen: self.next_seen,
+                });
+                self.next_seen += 1;
+                self.files.entry(file.to_owned()).or_default().insert(key);
+            }
+        }
+        let first = versions
+            .first()
+            .filter(|held| !Arc::ptr_eq(&held.object, &object))?;
+        let reason = format!(
+            "is already defined in {}; this one is ignored",
+            first.object.origin
+        );
+        Some(Problem::with(&object, Severity::Error, reason))
+    }
+
+    fn retain(&mut self, file: &str, keep: impl Fn(&ObjectKey) -> bool) {
+        let Some(keys) = self.files.get_mut(file) else {
+            return;
+        };
+        for key in keys.extract_if(|key| !keep(key)) {
+            if let Some(versions) = self.objects.get_mut(&key) {
+                versions.retain(|held| &*held.object.origin.file != file);
+                if versions.is_empty() {
+                    self.objects.remove(&key);
+                }
+            }
+        }
+        if keys.is_empty() {
+            self.files.remove(file);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! Rules for an EndpointSlice.
+
+use std::collections::HashSet;
+
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+
+use super::{Fault, check_choice, check_port, check_protocol, error, is_label, warning};
+use crate::{address, model::labels};
+
+pub(super) fn check(slice: &EndpointSlice, warnings: &mut Vec<Fault>) -> Result<(), Fault> {
+    let kind = slice.address_type.as_str();
+    if kind.is_empty() {
+        return Err(error("addressType", "is missing (IPv4 or IPv6)"));
+    }
+    check_choice("addressType", Some(kind), &["IPv4", "IPv6", "FQDN"])?;
+    check_ports(slice)?;
+    if kind == "FQDN" {
+        warnings.push(warning("addressType", "FQDN endpoints are ignored"));
+        return Ok(());
+    }
+    check_addresses(slice, kind)?;
+    let labels = slice.metadata.labels.as_ref();
+    if labels
+        .and_then(|it| it.get(labels::SERVICE_NAME))
+        .is_none_or(String::is_empty)
+    {
+        // Rule 1.3.2.
+        let reason = format!(
+            "has no {}: the slice belongs to no Service",
+            labels::SERVICE_NAME
+        );
+        warnings.push(warning("metadata.labels", reason));
+    }
+    Ok(())
+}
+
+/// A port without a number contributes nothing, which is no fault (rule 1.3.4).
+fn check_ports(slice: &EndpointSlice) -> Result<(), Fault> {
+    let mut names = HashSet::new();
+    for (index, port) in slice.ports.iter().flatten().enumerate() {
+        let field = |name: &str| format!("ports[{index}].{name}");
+        let name = port.name.as_deref().unwrap_or_default();
+        if !is_label(name) {
+            let reason = format!("{name:?} is not a name (lower case letters, digits and '-')");
+            return Err(error(field("name"), reason));
+        }
+        if !names.insert(name) {
+            return Err(error(
+                field("name"),
+                format!("{name:?} is the name of an earlier port"),
+            ));
+        }
+        check_protocol(|| field("protocol"), port.protocol.as_deref())?;
+        if let Some(number) = port.port.filter(|&number| number != 0) {
+            check_port(|| field("port"), number)?;
+        }
+    }
+    Ok(())
+}
+
+/// An endpoint without addresses is skipped later, which is no fault (rule 1.3.9).
+fn check_addresses(slice: &EndpointSlice, kind: &str) -> Result<(), Fault> {
+    for (number, endpoint) in slice.endpoints.iter().flatten().enumerate() {
+        for (index, text) in endpoint.addresses.iter().enumerate() {
+            let fault = |reason: String| {
+                Err(error(
+                    format!("endpoints[{number}].addresses[{index}]"),
+                    reason,
+                ))
+            };
+            let Some(ip) = address::parse(text) else {
+                return fault(format!("{text:?} is not an IP address"));
+            };
+            if address::family_name(address::family(ip)) != kind {
+                return fault(format!("{ip} is not of addressType {kind}"));
+            }
+            if let Some(what) = address::special(ip) {
+                return fault(format!("{ip} is {what} and cannot be an endpoint"));
+            }
+        }
+    }
+    Ok(())
+}
