@@ -120,8 +120,9 @@ impl DataPath {
                 continue;
             }
             remove_pin(&pin)?;
+            // A link always stands beside others; the kernel refuses the flag that says so for programs.
             let id = program
-                .attach(&cgroup, CgroupAttachMode::AllowMultiple)
+                .attach(&cgroup, CgroupAttachMode::Single)
                 .step(format_args!("cannot attach {name} to the cgroup {shown}"))?;
             let link = program.take_link(id).step(format_args!("cannot keep the link of {name}"))?;
             pin_link(link, &pin)?;
@@ -195,7 +196,7 @@ fn xdp_mode(name: &str, role: Role, attach: Attach) -> (Option<XdpMode>, String)
         Attach::Tc => (None, "--attach tc".into()),
         Attach::Xdp => (Some(XdpMode::Driver), "--attach xdp, by force".into()),
         Attach::XdpGeneric => (Some(XdpMode::Skb), "--attach xdp-generic, by force".into()),
-        Attach::Auto if has_hardware(name) => {
+        Attach::Auto if host::has_driver(name) => {
             (Some(XdpMode::Driver), "the device has a driver of its own".into())
         }
         Attach::Auto => (
@@ -203,12 +204,6 @@ fn xdp_mode(name: &str, role: Role, attach: Attach) -> (Option<XdpMode>, String)
             "a virtual device hands over partial checksums and super-packets, which only tc can finish".into(),
         ),
     }
-}
-
-/// Whether a device is backed by hardware, a virtual machine's included, whose driver completes
-/// checksums before XDP sees the frame.
-fn has_hardware(name: &str) -> bool {
-    Path::new("/sys/class/net").join(name).join("device").exists()
 }
 
 /// Before Linux 6.6: a filter on the clsact qdisc, which has no link and is found by its name.

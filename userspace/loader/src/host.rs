@@ -59,6 +59,33 @@ pub(crate) fn netns_cookie() -> Option<u64> {
     (failed == 0 && cookie != 0).then_some(cookie)
 }
 
+/// Whether a device of the present network namespace sits on a bus: hardware, a virtual machine's
+/// included, whose driver completes checksums before XDP sees the frame. `/sys/class/net` would show
+/// the devices of the namespace in which /sys was mounted.
+pub(crate) fn has_driver(device: &str) -> bool {
+    const SIOCETHTOOL: libc::c_ulong = 0x8946;
+    const GET_DRIVER: u32 = 3;
+    /// Offset and length of `bus_info` in `struct ethtool_drvinfo`, which has 196 bytes.
+    const BUS: std::ops::Range<usize> = 100..132;
+    let Ok(socket) = std::net::UdpSocket::bind("0.0.0.0:0") else { return false };
+    let mut info = [0u8; 196];
+    info[..4].copy_from_slice(&GET_DRIVER.to_ne_bytes());
+    // SAFETY: an `ifreq` is plain integers and a pointer; all zero is valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    let name = device.as_bytes();
+    if name.len() >= request.ifr_name.len() {
+        return false;
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(name) {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_data = info.as_mut_ptr().cast();
+    // SAFETY: the request names a buffer of the structure's size, which outlives the call.
+    let failed = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL as _, &raw mut request) };
+    let bus = info[BUS].split(|byte| *byte == 0).next().unwrap_or_default();
+    failed == 0 && !matches!(bus, b"" | b"N/A" | b"tap" | b"tun")
+}
+
 /// Whether the kernel is at least this version: for the few features that cannot be tried.
 pub(crate) fn kernel_at_least(major: u32, minor: u32) -> bool {
     let Ok(name) = nix::sys::utsname::uname() else { return false };

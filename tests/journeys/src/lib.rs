@@ -1,0 +1,1 @@
+//! A flow's life as hops, on the host and in the kernel, against the oracle.

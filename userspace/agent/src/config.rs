@@ -1,0 +1,178 @@
+//! The agent's configuration: flag, else environment, else file, else default.
+//!
+//! This module decides from texts alone; what depends on the machine is asked in [`crate::preflight`].
+
+mod file;
+mod options;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::{fs, net::IpAddr, path::PathBuf};
+
+use tidegate_abi::settings::SERVICE_RANGES;
+use tidegate_loader::Attach;
+
+pub(crate) use options::Options;
+pub(crate) use values::{AttachMode, CgroupChoice, LogFormat, NodePortAddresses};
+
+use crate::{
+    cidr::{Cidr, PortRange},
+    failure::Failure,
+    glob::Glob,
+};
+
+/// Default of `--api`, also for the commands that only talk to an agent.
+pub(crate) const API: &str = "/run/tidegate/api.sock";
+/// Default of `--bpffs`, also for `detach`.
+pub(crate) const BPFFS: &str = "/sys/fs/bpf/tidegate";
+
+/// Everything that `tidegate run` was told, with nothing left open.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) manifests: Vec<PathBuf>,
+    pub(crate) node_name: String,
+    /// Empty: the devices of the default route.
+    pub(crate) uplink: Vec<Glob>,
+    pub(crate) pod_device: Vec<Glob>,
+    pub(crate) overlay_device: Vec<Glob>,
+    /// Empty: the uplinks' own.
+    pub(crate) node_address: Vec<IpAddr>,
+    pub(crate) nodeport_addresses: Vec<NodePortAddresses>,
+    pub(crate) nodeport_range: PortRange,
+    pub(crate) service_cidr: Vec<Cidr>,
+    pub(crate) pod_cidr: Vec<Cidr>,
+    pub(crate) external_clusterip: bool,
+    pub(crate) attach: AttachMode,
+    /// `None`: find the mount.
+    pub(crate) cgroup: Option<CgroupChoice>,
+    pub(crate) flows: u32,
+    pub(crate) masquerade_ports: PortRange,
+    pub(crate) api: PathBuf,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) bpffs: PathBuf,
+    pub(crate) log_format: LogFormat,
+    pub(crate) detach_on_exit: bool,
+    /// Device flags that the user gave, for the check that named devices exist.
+    pub(crate) named_devices: Vec<(&'static str, Glob)>,
+}
+
+impl Config {
+    /// Reads the file if one is named, and fills what nobody said with defaults.
+    pub(crate) fn load(said: Options) -> Result<Self, Failure> {
+        let file = match &said.config {
+            Some(path) => file::read(path)?,
+            None => Options::default(),
+        };
+        let config = Self::with_defaults(said.or(file))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn with_defaults(said: Options) -> Result<Self, Failure> {
+        let named_devices = named(&said);
+        let node_name = match said.node_name {
+            Some(name) => name,
+            None => host_name()?,
+        };
+        Ok(Self {
+            manifests: said.manifests,
+            node_name,
+            uplink: said.uplink,
+            pod_device: or(said.pod_device, ["veth*", "lxc*", "cali*", "eni*"])?,
+            overlay_device: said.overlay_device,
+            node_address: said.node_address,
+            nodeport_addresses: or(said.nodeport_addresses, ["primary"])?,
+            nodeport_range: said.nodeport_range.unwrap_or(PortRange {
+                first: 30_000,
+                last: 32_767,
+            }),
+            service_cidr: or(said.service_cidr, ["10.96.0.0/12"])?,
+            pod_cidr: said.pod_cidr,
+            external_clusterip: said.external_clusterip.unwrap_or(false),
+            attach: said.attach.unwrap_or(AttachMode(Attach::Auto)),
+            cgroup: said.cgroup,
+            flows: said.flows.unwrap_or(tidegate_abi::maps::FLOWS_MAX),
+            masquerade_ports: said.masquerade_ports.unwrap_or(PortRange {
+                first: 20_000,
+                last: 29_999,
+            }),
+            api: said.api.unwrap_or_else(|| API.into()),
+            state_dir: said.state_dir.unwrap_or_else(|| "/var/lib/tidegate".into()),
+            bpffs: said.bpffs.unwrap_or_else(|| BPFFS.into()),
+            log_format: said.log_format.unwrap_or(LogFormat::Text),
+            detach_on_exit: said.detach_on_exit.unwrap_or(false),
+            named_devices,
+        })
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        if self.masquerade_ports.overlaps(&self.nodeport_range) {
+            return Err(anyhow::anyhow!(
+                "--masquerade-ports {} overlaps --nodeport-range {}: choose ranges that share no port",
+                self.masquerade_ports,
+                self.nodeport_range
+            )
+            .into());
+        }
+        for (family, count) in [
+            (
+                "IPv4",
+                self.service_cidr
+                    .iter()
+                    .filter(|cidr| cidr.range4().is_some())
+                    .count(),
+            ),
+            (
+                "IPv6",
+                self.service_cidr
+                    .iter()
+                    .filter(|cidr| cidr.range6().is_some())
+                    .count(),
+            ),
+        ] {
+            if count > SERVICE_RANGES {
+                return Err(Failure::Usage(format!(
+                    "--service-cidr names {count} {family} blocks, and {SERVICE_RANGES} fit: join neighbouring blocks into larger ones"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn named(said: &Options) -> Vec<(&'static str, Glob)> {
+    let flags = [
+        ("--uplink", &said.uplink),
+        ("--pod-device", &said.pod_device),
+        ("--overlay-device", &said.overlay_device),
+    ];
+    let all = flags
+        .iter()
+        .flat_map(|(flag, globs)| globs.iter().map(|glob| (*flag, glob.clone())));
+    all.filter(|(_, glob)| glob.literal().is_some()).collect()
+}
+
+/// The list, or the default when it is empty.
+fn or<T, const N: usize>(said: Vec<T>, default: [&str; N]) -> Result<Vec<T>, Failure>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    if !said.is_empty() {
+        return Ok(said);
+    }
+    let parsed = default.iter().map(|text| text.parse::<T>());
+    parsed
+        .collect::<Result<_, _>>()
+        .map_err(|error| Failure::Usage(error.to_string()))
+}
+
+fn host_name() -> Result<String, Failure> {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => Err(Failure::Usage(
+            "this host has no name: say --node-name".to_owned(),
+        )),
+        name => Ok(name.to_owned()),
+    }
+}

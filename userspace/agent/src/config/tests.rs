@@ -1,0 +1,99 @@
+use clap::Parser;
+
+use super::*;
+
+/// Only the flags; the environment's turn is tested from outside, in `tests/cli.rs`.
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    options: Options,
+}
+
+fn flags(args: &[&str]) -> Options {
+    let args = std::iter::once(&"run").chain(args);
+    Flags::try_parse_from(args)
+        .unwrap_or_else(|error| panic!("{error}"))
+        .options
+}
+
+fn resolve(args: &[&str], file: &str) -> Config {
+    let file = file::parse(file).unwrap();
+    Config::with_defaults(flags(args).or(file)).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+    let file = "node-name = 'from-file'\nflows = 4096\nuplink = ['eth1']\n";
+    let config = resolve(&["--node-name", "from-flag", "--uplink", "eth9"], file);
+    assert_eq!(config.node_name, "from-flag");
+    assert_eq!(config.uplink, ["eth9".parse().unwrap()]);
+    assert_eq!(config.flows, 4096);
+    assert_eq!(
+        config.masquerade_ports,
+        PortRange {
+            first: 20_000,
+            last: 29_999
+        }
+    );
+}
+
+#[test]
+fn lists_may_be_comma_separated_and_flags_repeated() {
+    let config = resolve(&["--uplink", "eth0,eth1", "--uplink", "bond*"], "");
+    let names: Vec<String> = config.uplink.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["eth0", "eth1", "bond*"]);
+}
+
+#[test]
+fn the_file_takes_lists_as_arrays_and_as_comma_separated_text() {
+    let array = resolve(&[], "service-cidr = ['10.0.0.0/16', 'fd00::/112']");
+    let text = resolve(&[], "service-cidr = '10.0.0.0/16, fd00::/112'");
+    assert_eq!(array.service_cidr, text.service_cidr);
+    assert_eq!(array.service_cidr.len(), 2);
+}
+
+#[test]
+fn a_switch_can_be_turned_off_again_by_a_flag() {
+    let on = "external-clusterip = true\ndetach-on-exit = true";
+    assert!(resolve(&[], on).external_clusterip);
+    assert!(!resolve(&["--external-clusterip=false"], on).external_clusterip);
+    assert!(resolve(&["--detach-on-exit"], "").detach_on_exit);
+}
+
+#[test]
+fn an_unknown_name_or_a_bad_value_in_the_file_is_told_with_its_line() {
+    let unknown = file::parse("flows = 4096\nuplnk = 'eth0'\n").unwrap_err();
+    assert!(unknown.starts_with("line 2: "), "{unknown}");
+    assert!(unknown.contains("uplnk"), "{unknown}");
+    let bad = file::parse("\n\nmasquerade-ports = 'high'").unwrap_err();
+    assert!(bad.starts_with("line 3: "), "{bad}");
+    assert!(bad.contains("not a range of ports"), "{bad}");
+}
+
+#[test]
+fn masquerade_ports_may_not_reach_into_the_node_ports() {
+    let config = resolve(&["--masquerade-ports", "29000-30000"], "");
+    let error = config.check().unwrap_err().to_string();
+    assert!(
+        error.contains("overlaps --nodeport-range 30000-32767"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_fifth_service_range_of_one_family_is_refused() {
+    let four = "10.0.0.0/16,10.1.0.0/16,10.2.0.0/16,10.3.0.0/16,fd00::/112";
+    assert!(resolve(&["--service-cidr", four], "").check().is_ok());
+    let five = format!("{four},10.4.0.0/16");
+    let error = resolve(&["--service-cidr", &five], "").check().unwrap_err();
+    assert!(error.to_string().contains("5 IPv4 blocks"), "{error}");
+}
+
+#[test]
+fn only_devices_named_without_wildcards_must_exist() {
+    let config = resolve(&["--uplink", "eth0,en*"], "");
+    assert_eq!(
+        config.named_devices,
+        [("--uplink", "eth0".parse().unwrap())]
+    );
+}

@@ -1,0 +1,216 @@
+//! What the kernel's facts mean for us: which devices to attach to, this node's addresses, local pods.
+//!
+//! Pure: a [`Snapshot`] and the configuration in, [`Facts`] out.
+
+mod pods;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use tidegate_abi::{
+    Address, Device, Ip4, Ip6, LocalPod, Settings,
+    device::flags::PEER,
+    settings::{Range4, Range6, flags::EXTERNAL_CLUSTER_IP},
+};
+use tidegate_loader::Role;
+
+pub(crate) use pods::local_pods;
+
+use crate::{
+    config::{Config, NodePortAddresses},
+    glob,
+    netlink::Snapshot,
+};
+
+/// Everything derived from one snapshot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Facts {
+    /// By interface index.
+    pub(crate) devices: BTreeMap<u32, Wanted>,
+    /// Addresses of this node; the first of each family is the primary one.
+    pub(crate) node_addresses: Vec<IpAddr>,
+    /// Those on which NodePorts answer.
+    pub(crate) nodeport_addresses: Vec<IpAddr>,
+    pub(crate) local_pods: BTreeMap<IpAddr, LocalPod>,
+}
+
+/// A device that we want to be attached to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Wanted {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) device: Device,
+}
+
+impl Facts {
+    /// Derives the facts; `before` are the local pods of the last time, see [`local_pods`].
+    pub(crate) fn derive(
+        config: &Config,
+        seen: &Snapshot,
+        before: &BTreeMap<IpAddr, LocalPod>,
+    ) -> Self {
+        let devices = wanted(config, seen);
+        let node_addresses = node_addresses(config, seen, &devices);
+        let nodeport_addresses = nodeport_addresses(config, seen, &node_addresses);
+        let local_pods = local_pods(seen, &devices, before);
+        Self {
+            devices,
+            node_addresses,
+            nodeport_addresses,
+            local_pods,
+        }
+    }
+
+    /// The node's primary address of a family; zero when it has none.
+    fn primary<A: Address>(&self) -> A {
+        self.node_addresses
+            .iter()
+            .find_map(|ip| A::from_ip(*ip))
+            .unwrap_or_default()
+    }
+
+    /// The settings that the data path should have.
+    pub(crate) fn settings(&self, config: &Config) -> Settings {
+        let mut settings = Settings {
+            node4: self.primary(),
+            node6: self.primary(),
+            masquerade_min: config.masquerade_ports.first,
+            masquerade_max: config.masquerade_ports.last,
+            flags: if config.external_clusterip {
+                EXTERNAL_CLUSTER_IP
+            } else {
+                0
+            },
+            ..Settings::default()
+        };
+        // More blocks than entries were refused when the configuration was read.
+        let blocks = || config.service_cidr.iter();
+        fill::<Range4>(
+            &mut settings.service4,
+            blocks().filter_map(|cidr| cidr.range4()),
+        );
+        fill::<Range6>(
+            &mut settings.service6,
+            blocks().filter_map(|cidr| cidr.range6()),
+        );
+        settings
+    }
+}
+
+fn fill<T>(entries: &mut [T], values: impl Iterator<Item = T>) {
+    entries
+        .iter_mut()
+        .zip(values)
+        .for_each(|(entry, value)| *entry = value);
+}
+
+/// The devices that match, each with its role: uplink before pod before overlay.
+fn wanted(config: &Config, seen: &Snapshot) -> BTreeMap<u32, Wanted> {
+    let default_route: Vec<u32> = seen
+        .routes
+        .iter()
+        .filter(|route| route.host.is_none())
+        .flat_map(|route| route.devices.iter().copied())
+        .collect();
+    let role = |index: &u32, name: &str| {
+        let uplink = if config.uplink.is_empty() {
+            default_route.contains(index)
+        } else {
+            glob::any(&config.uplink, name)
+        };
+        if uplink {
+            Some(Role::Uplink)
+        } else if glob::any(&config.pod_device, name) {
+            Some(Role::Pod)
+        } else {
+            glob::any(&config.overlay_device, name).then_some(Role::Overlay)
+        }
+    };
+    let attachable = seen.links.iter().filter(|(_, link)| link.name != "lo");
+    let matching = attachable.filter_map(|(index, link)| {
+        let role = role(index, &link.name)?;
+        let device = Device {
+            masquerade4: first::<Ip4>(seen, *index),
+            masquerade6: first::<Ip6>(seen, *index),
+            flags: if link.is_veth && link.foreign_peer {
+                PEER
+            } else {
+                0
+            },
+        };
+        Some((
+            *index,
+            Wanted {
+                name: link.name.clone(),
+                role,
+                device,
+            },
+        ))
+    });
+    matching.collect()
+}
+
+fn first<A: Address>(seen: &Snapshot, device: u32) -> A {
+    let own = seen
+        .addresses
+        .iter()
+        .filter(|address| address.device == device);
+    own.filter_map(|address| A::from_ip(address.ip))
+        .next()
+        .unwrap_or_default()
+}
+
+fn node_addresses(
+    config: &Config,
+    seen: &Snapshot,
+    devices: &BTreeMap<u32, Wanted>,
+) -> Vec<IpAddr> {
+    if !config.node_address.is_empty() {
+        return config.node_address.clone();
+    }
+    let is_uplink = |index| devices.get(index).is_some_and(|it| it.role == Role::Uplink);
+    let own = seen
+        .addresses
+        .iter()
+        .filter(|address| is_uplink(&address.device));
+    distinct(own.map(|address| address.ip))
+}
+
+fn nodeport_addresses(config: &Config, seen: &Snapshot, node: &[IpAddr]) -> Vec<IpAddr> {
+    let local = || {
+        node.iter()
+            .copied()
+            .chain(seen.addresses.iter().map(|address| address.ip))
+    };
+    let primary = || {
+        let v4 = node.iter().find(|ip| ip.is_ipv4());
+        v4.into_iter()
+            .chain(node.iter().find(|ip| ip.is_ipv6()))
+            .copied()
+    };
+    distinct(
+        config
+            .nodeport_addresses
+            .iter()
+            .flat_map(|which| -> Vec<IpAddr> {
+                match which {
+                    NodePortAddresses::Primary => primary().collect(),
+                    NodePortAddresses::All => local().collect(),
+                    NodePortAddresses::Within(cidr) => {
+                        local().filter(|ip| cidr.contains(*ip)).collect()
+                    }
+                }
+            }),
+    )
+}
+
+fn distinct(addresses: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
+    let mut seen = Vec::new();
+    for ip in addresses {
+        if !seen.contains(&ip) {
+            seen.push(ip);
+        }
+    }
+    seen
+}

@@ -1,0 +1,119 @@
+//! Pods on this node: which device leads to which address.
+//!
+//! Two kinds of network plug-in tell us without knowing it: those that give each pod a host route, and
+//! those that put pods behind a bridge, where neighbour table and forwarding database together lead to
+//! the port. Pods that neither way finds are reached through the routing table, only slower.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
+
+use tidegate_abi::{LocalPod, Mac};
+use tidegate_loader::Role;
+
+use super::Wanted;
+use crate::netlink::{Link, Snapshot};
+
+/// Derives the local pods; `before` is the previous answer.
+///
+/// Bridges and neighbour tables forget a quiet pod after minutes. A pod behind a bridge is therefore
+/// remembered until its port goes or the bridge says otherwise.
+pub(crate) fn local_pods(
+    seen: &Snapshot,
+    devices: &BTreeMap<u32, Wanted>,
+    before: &BTreeMap<IpAddr, LocalPod>,
+) -> BTreeMap<IpAddr, LocalPod> {
+    let is_pod = |index: &u32| devices.get(index).is_some_and(|it| it.role == Role::Pod);
+    let mut pods = remembered(seen, &is_pod, before);
+    pods.extend(bridged(seen, &is_pod));
+    pods.extend(routed(seen, &is_pod));
+    pods
+}
+
+/// Host routes whose device is a pod device.
+fn routed(seen: &Snapshot, is_pod: &dyn Fn(&u32) -> bool) -> Vec<(IpAddr, LocalPod)> {
+    let macs: HashMap<(u32, IpAddr), Mac> = seen
+        .neighbours
+        .iter()
+        .map(|it| ((it.device, it.ip), it.mac))
+        .collect();
+    let hosts = seen.routes.iter().filter_map(|route| {
+        let device = route
+            .devices
+            .iter()
+            .copied()
+            .find(|device| is_pod(device))?;
+        Some((route.host?, device))
+    });
+    let known = hosts.filter_map(|(ip, device)| {
+        let pod_mac = macs.get(&(device, ip)).copied().unwrap_or_default();
+        Some((
+            ip,
+            LocalPod {
+                device,
+                pod_mac,
+                host_mac: seen.links.get(&device)?.mac,
+            },
+        ))
+    });
+    known.collect()
+}
+
+/// Neighbours on a bridge whose Ethernet address was learnt behind a pod device.
+fn bridged(seen: &Snapshot, is_pod: &dyn Fn(&u32) -> bool) -> Vec<(IpAddr, LocalPod)> {
+    let mut ports: HashMap<(u32, Mac), u32> = HashMap::new();
+    for entry in &seen.bridged {
+        let link = seen.links.get(&entry.port);
+        let own = link.is_some_and(|link| link.mac == entry.mac);
+        if let (Some(bridge), false) = (link.and_then(|link| link.master), own) {
+            ports.insert((bridge, entry.mac), entry.port);
+        }
+    }
+    let found = seen.neighbours.iter().filter_map(|it| {
+        let device = *ports
+            .get(&(it.device, it.mac))
+            .filter(|port| is_pod(port))?;
+        let host_mac = seen.links.get(&it.device)?.mac;
+        Some((
+            it.ip,
+            LocalPod {
+                device,
+                pod_mac: it.mac,
+                host_mac,
+            },
+        ))
+    });
+    found.collect()
+}
+
+/// Pods of the last time behind bridge ports that still are what they were.
+fn remembered(
+    seen: &Snapshot,
+    is_pod: &dyn Fn(&u32) -> bool,
+    before: &BTreeMap<IpAddr, LocalPod>,
+) -> BTreeMap<IpAddr, LocalPod> {
+    let bridge = |pod: &LocalPod| -> Option<(u32, &Link)> {
+        let master = seen.links.get(&pod.device)?.master?;
+        Some((master, seen.links.get(&master)?))
+    };
+    let still = |ip: &IpAddr, pod: &LocalPod| {
+        let Some((index, link)) = bridge(pod) else {
+            return false;
+        };
+        let moved = seen
+            .bridged
+            .iter()
+            .any(|it| it.mac == pod.pod_mac && it.port != pod.device);
+        let other_mac = seen
+            .neighbours
+            .iter()
+            .any(|it| it.device == index && it.ip == *ip && it.mac != pod.pod_mac);
+        is_pod(&pod.device) && link.mac == pod.host_mac && !moved && !other_mac
+    };
+    before
+        .iter()
+        .filter(|(ip, pod)| still(ip, pod))
+        .map(|(ip, pod)| (*ip, *pod))
+        .collect()
+}

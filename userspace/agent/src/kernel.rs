@@ -1,0 +1,104 @@
+//! What the reconcile loop needs of the data path; answered by the loader, and by a fake in tests.
+
+use tidegate_abi::{
+    Backend, BackendId, Counter, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod,
+    Settings,
+};
+use tidegate_loader::{Attach, Attached, DataPath, Error, Role};
+
+/// What exists once; see [`DataPath`], whose methods these are.
+pub(crate) trait Kernel: Maps<Ip4> + Maps<Ip6> + Send + 'static {
+    fn adopted(&self) -> bool;
+    fn attach_device(&mut self, name: &str, role: Role, attach: Attach) -> Result<Attached, Error>;
+    fn detach_device(&mut self, name: &str) -> Result<(), Error>;
+    fn set_settings(&mut self, settings: &Settings) -> Result<(), Error>;
+    fn set_device(&mut self, index: u32, device: Option<Device>) -> Result<(), Error>;
+    fn known_devices(&self) -> Result<Vec<(u32, Device)>, Error>;
+    fn set_slots(&mut self, start: u32, ids: &[BackendId]) -> Result<(), Error>;
+    fn slots(&self, len: u32) -> Result<Vec<BackendId>, Error>;
+    fn counters(&self) -> Result<Vec<Counter>, Error>;
+    fn map_use(&self) -> Result<Vec<(String, Option<u32>, u32)>, Error>;
+}
+
+/// A flow record with its key.
+pub(crate) type FlowRecord<A> = (FlowKey<A>, Flow<A>);
+
+/// What exists once for each address family.
+pub(crate) trait Maps<A> {
+    fn set_local_pod(&mut self, addr: A, pod: Option<LocalPod>) -> Result<(), Error>;
+    fn set_frontend(&mut self, key: FrontendKey<A>, value: Option<Frontend>) -> Result<(), Error>;
+    fn set_backend(&mut self, id: BackendId, value: Backend<A>) -> Result<(), Error>;
+    fn local_pods(&self) -> Result<Vec<(A, LocalPod)>, Error>;
+    fn frontends(&self) -> Result<Vec<(FrontendKey<A>, Frontend)>, Error>;
+    fn backends(&self) -> Result<Vec<Backend<A>>, Error>;
+    fn flows(&self) -> Result<Vec<FlowRecord<A>>, Error>;
+}
+
+impl Kernel for DataPath {
+    fn adopted(&self) -> bool {
+        self.adopted()
+    }
+    fn attach_device(&mut self, name: &str, role: Role, attach: Attach) -> Result<Attached, Error> {
+        self.attach_device(name, role, attach)
+    }
+    fn detach_device(&mut self, name: &str) -> Result<(), Error> {
+        self.detach_device(name)
+    }
+    fn set_settings(&mut self, settings: &Settings) -> Result<(), Error> {
+        self.set_settings(settings)
+    }
+    fn set_device(&mut self, index: u32, device: Option<Device>) -> Result<(), Error> {
+        self.set_device(index, device)
+    }
+    fn known_devices(&self) -> Result<Vec<(u32, Device)>, Error> {
+        self.known_devices()
+    }
+    fn set_slots(&mut self, start: u32, ids: &[BackendId]) -> Result<(), Error> {
+        self.set_slots(start, ids)
+    }
+    fn slots(&self, len: u32) -> Result<Vec<BackendId>, Error> {
+        self.slots(len)
+    }
+    fn counters(&self) -> Result<Vec<Counter>, Error> {
+        self.counters()
+    }
+    fn map_use(&self) -> Result<Vec<(String, Option<u32>, u32)>, Error> {
+        self.map_use()
+    }
+}
+
+/// The loader's methods are generic, with bounds that hold for these two types only.
+macro_rules! maps {
+    ($family:ty) => {
+        impl Maps<$family> for DataPath {
+            fn set_local_pod(&mut self, addr: $family, pod: Option<LocalPod>) -> Result<(), Error> {
+                self.set_local_pod(addr, pod)
+            }
+            fn set_frontend(
+                &mut self,
+                key: FrontendKey<$family>,
+                value: Option<Frontend>,
+            ) -> Result<(), Error> {
+                self.set_frontend(key, value)
+            }
+            fn set_backend(&mut self, id: BackendId, value: Backend<$family>) -> Result<(), Error> {
+                self.set_backend(id, value)
+            }
+            fn local_pods(&self) -> Result<Vec<($family, LocalPod)>, Error> {
+                self.local_pods()
+            }
+            fn frontends(&self) -> Result<Vec<(FrontendKey<$family>, Frontend)>, Error> {
+                self.frontends()
+            }
+            fn backends(&self) -> Result<Vec<Backend<$family>>, Error> {
+                self.backends()
+            }
+            fn flows(&self) -> Result<Vec<FlowRecord<$family>>, Error> {
+                self.flows()
+            }
+        }
+    };
+}
+
+maps!(Ip4);
+maps!(Ip6);

@@ -1,0 +1,206 @@
+//! One task owns the store, the planner and the maps, and makes them agree.
+//!
+//! Level-triggered: whatever happened, the whole desired state is computed again and compared; an
+//! event that was lost costs time, never correctness. Nothing is planned before every manifest has
+//! been read once, so that a restart never empties the maps (rule 5.1.9).
+
+mod answer;
+mod apply;
+mod attach;
+mod problems;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Instant,
+};
+
+use tidegate_abi::{LocalPod, Settings};
+use tidegate_control::{Compiled, Limits, NodeFacts, Planner, Store, Write, compile};
+use tidegate_loader::Error;
+
+pub(crate) use run::{Inputs, run};
+
+use crate::{
+    config::Config,
+    devices::Facts,
+    kernel::Kernel,
+    netlink::Snapshot,
+    sources::{Batch, Change},
+};
+use attach::Attachments;
+use problems::Problems;
+
+/// Everything the task owns.
+pub(crate) struct Reconciler<K> {
+    config: Arc<Config>,
+    kernel: K,
+    /// Where the socket hooks are, for `status`.
+    cgroup: String,
+    store: Store,
+    planner: Planner,
+    compiled: Option<Compiled>,
+    /// Every manifest has been read at least once.
+    has_read_all: bool,
+    facts: Facts,
+    attachments: Attachments,
+    /// As written; `None`: not yet.
+    settings: Option<Settings>,
+    /// As written.
+    pods: BTreeMap<IpAddr, LocalPod>,
+    /// The sources or the node changed since the last complete plan.
+    is_stale: bool,
+    problems: Problems,
+    last_sync: Option<Instant>,
+}
+
+impl<K: Kernel> Reconciler<K> {
+    /// Takes over what the maps hold.
+    pub(crate) fn new(
+        config: Arc<Config>,
+        mut kernel: K,
+        cgroup: String,
+        seen: &Snapshot,
+    ) -> Result<Self, Error> {
+        let image = apply::image(&kernel)?;
+        let pods = apply::local_pods(&kernel)?;
+        let facts = Facts::derive(&config, seen, &pods);
+        Attachments::forget_others(&mut kernel, &facts.devices)?;
+        let range = &config.nodeport_range;
+        let mut state = Self {
+            store: Store::new(range.first..=range.last),
+            config,
+            kernel,
+            cgroup,
+            planner: Planner::adopt(image, Limits::default()),
+            compiled: None,
+            has_read_all: false,
+            facts,
+            attachments: Attachments::default(),
+            settings: None,
+            pods,
+            is_stale: true,
+            problems: Problems::default(),
+            last_sync: None,
+        };
+        state.attach();
+        Ok(state)
+    }
+
+    /// Takes in news about manifests.
+    pub(crate) fn take_batch(&mut self, batch: Batch) {
+        self.has_read_all = true;
+        self.is_stale |= !batch.changes.is_empty();
+        self.problems.unreadable = batch.unreadable;
+        for change in batch.changes {
+            match change {
+                Change::Parsed { file, parsed } => {
+                    let found = self.store.replace_file(&file, parsed);
+                    self.problems.set_file(file, &found);
+                }
+                Change::Gone { file } => {
+                    self.store.remove_file(&file);
+                    self.problems.set_file(file, &[]);
+                }
+            }
+        }
+    }
+
+    /// Takes in news about the node's network.
+    pub(crate) fn take_snapshot(&mut self, seen: &Snapshot) {
+        let facts = Facts::derive(&self.config, seen, &self.facts.local_pods);
+        self.is_stale |= self.facts.nodeport_addresses != facts.nodeport_addresses
+            || !self.facts.local_pods.keys().eq(facts.local_pods.keys());
+        self.facts = facts;
+        self.attach();
+    }
+
+    /// Attaches what is wanted and not attached yet.
+    pub(crate) fn attach(&mut self) {
+        self.attachments
+            .sync(&mut self.kernel, &self.facts.devices, self.config.attach.0);
+    }
+
+    /// Makes the maps match, or says what failed; then [`Self::start_over`] and a later try help.
+    pub(crate) fn converge(&mut self) -> Result<(), Error> {
+        let settings = self.facts.settings(&self.config);
+        if self.settings != Some(settings) {
+            self.kernel.set_settings(&settings)?;
+            self.settings = Some(settings);
+        }
+        self.converge_pods()?;
+        if self.has_read_all && self.is_stale {
+            let compiled = compile(&self.store, &self.node());
+            let plan = self.planner.plan(&compiled.desired);
+            self.problems.compiled = problems::lines(&compiled.problems);
+            self.problems.planned = problems::lines(&plan.problems);
+            self.compiled = Some(compiled);
+            apply::writes(&mut self.kernel, &plan.writes)?;
+            self.is_stale = false;
+            self.last_sync = Some(Instant::now());
+        }
+        self.problems.failure = None;
+        Ok(())
+    }
+
+    /// After a failed write nobody knows what the maps hold: read them again.
+    pub(crate) fn start_over(&mut self, error: &Error) {
+        self.problems.failure = Some(error.to_string());
+        self.is_stale = true;
+        self.settings = None;
+        match apply::image(&self.kernel) {
+            Ok(image) => self.planner = Planner::adopt(image, Limits::default()),
+            Err(error) => self.problems.failure = Some(error.to_string()),
+        }
+    }
+
+    /// Whether the maps match the sources.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.last_sync.is_some() && !self.is_stale
+    }
+
+    /// Logs what is newly wrong.
+    pub(crate) fn report(&mut self) {
+        self.problems.devices = self.attachments.failures();
+        self.problems.report();
+    }
+
+    fn node(&self) -> NodeFacts {
+        NodeFacts {
+            name: self.config.node_name.clone(),
+            zone: None,
+            addresses: self.facts.nodeport_addresses.clone(),
+            node_port_range: self.config.nodeport_range.first..=self.config.nodeport_range.last,
+            local_pod_addresses: self.facts.local_pods.keys().copied().collect(),
+        }
+    }
+
+    /// Writes the difference; flows to a pod that left its device begin anew.
+    fn converge_pods(&mut self) -> Result<(), Error> {
+        let wanted = &self.facts.local_pods;
+        let all: BTreeSet<IpAddr> = self.pods.keys().chain(wanted.keys()).copied().collect();
+        for ip in all {
+            let (old, new) = (
+                self.pods.get(&ip).copied(),
+                self.facts.local_pods.get(&ip).copied(),
+            );
+            if old == new {
+                continue;
+            }
+            apply::local_pod(&mut self.kernel, ip, new)?;
+            match new {
+                Some(pod) => self.pods.insert(ip, pod),
+                None => self.pods.remove(&ip),
+            };
+            if old.is_some_and(|old| new.is_none_or(|new| new.device != old.device)) {
+                let writes: Vec<Write> = self.planner.bump_backends_at(ip);
+                apply::writes(&mut self.kernel, &writes)?;
+            }
+        }
+        Ok(())
+    }
+}

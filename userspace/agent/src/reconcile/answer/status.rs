@@ -1,0 +1,83 @@
+//! The answer to `status`: one look at everything.
+
+use tidegate_abi::{Counter, Ip4, Ip6, Reason, reason::Kind};
+use tidegate_loader::Error;
+
+use crate::{
+    kernel::Kernel,
+    reconcile::Reconciler,
+    view::{CounterRow, MapRow, NodeRow, Status},
+};
+
+impl<K: Kernel> Reconciler<K> {
+    pub(super) fn status(&self) -> Result<Status, Error> {
+        let ports = self
+            .compiled
+            .as_ref()
+            .map_or(&[][..], |compiled| &compiled.ports);
+        let serving = super::backend_rows::<Ip4, K>(&self.kernel)?
+            .into_iter()
+            .chain(super::backend_rows::<Ip6, K>(&self.kernel)?)
+            .filter(|backend| backend.state == "serving");
+        let image = self.planner.image();
+        let maps = self.kernel.map_use()?.into_iter();
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            node: NodeRow {
+                name: self.config.node_name.clone(),
+                addresses: self.facts.node_addresses.clone(),
+                nodeport_addresses: self.facts.nodeport_addresses.clone(),
+            },
+            synced: self.is_synced(),
+            last_sync_seconds_ago: self.last_sync.map(|at| at.elapsed().as_secs_f64()),
+            adopted: self.kernel.adopted(),
+            attach: self.config.attach.word().to_owned(),
+            cgroup: self.cgroup.clone(),
+            pod_cidrs: self
+                .config
+                .pod_cidr
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            devices: self.attachments.rows(),
+            service_ports: ports.len(),
+            endpoints: ports.iter().map(|port| port.endpoints.len()).sum(),
+            frontends: image.v4.frontends.len() + image.v6.frontends.len(),
+            backends: serving.count(),
+            local_pods: self.pods.len(),
+            maps: maps
+                .map(|(name, used, capacity)| MapRow {
+                    name,
+                    used,
+                    capacity,
+                })
+                .collect(),
+            counters: counters(&self.kernel.counters()?),
+            problems: self.problems.all(),
+        })
+    }
+}
+
+fn counters(values: &[Counter]) -> Vec<CounterRow> {
+    let met = Reason::ALL
+        .iter()
+        .zip(values)
+        .filter(|(_, value)| value.packets > 0);
+    let rows = met.map(|(reason, value)| CounterRow {
+        reason: reason.label().to_owned(),
+        verdict: verdict(reason.kind()).to_owned(),
+        packets: value.packets,
+        bytes: value.bytes,
+        sentence: reason.sentence().to_owned(),
+    });
+    rows.collect()
+}
+
+fn verdict(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Pass => "pass",
+        Kind::Forward => "forward",
+        Kind::Reject => "reject",
+        Kind::Drop => "drop",
+    }
+}

@@ -1,0 +1,70 @@
+//! Carries planned writes out, and reads the maps back as the planner's image.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use tidegate_abi::{Address, Ip4, Ip6, LocalPod};
+use tidegate_control::{Image, Write, plan::FamilyImage};
+use tidegate_loader::Error;
+
+use crate::kernel::{Kernel, Maps};
+
+/// Carries the writes out in their order, and stops at the first that fails.
+pub(super) fn writes<K: Kernel>(kernel: &mut K, writes: &[Write]) -> Result<(), Error> {
+    for write in writes {
+        match write {
+            Write::Backend4(id, backend) => kernel.set_backend(*id, *backend),
+            Write::Backend6(id, backend) => kernel.set_backend(*id, *backend),
+            Write::Slots { start, ids } => kernel.set_slots(*start, ids),
+            Write::Frontend4(key, frontend) => kernel.set_frontend(*key, Some(*frontend)),
+            Write::Frontend6(key, frontend) => kernel.set_frontend(*key, Some(*frontend)),
+            Write::RemoveFrontend4(key) => kernel.set_frontend(*key, None),
+            Write::RemoveFrontend6(key) => kernel.set_frontend(*key, None),
+        }?;
+    }
+    Ok(())
+}
+
+/// What the maps hold.
+pub(super) fn image<K: Kernel>(kernel: &K) -> Result<Image, Error> {
+    let (v4, v6) = (family::<Ip4, K>(kernel)?, family::<Ip6, K>(kernel)?);
+    // Pools come from a map that anybody with rights may have written: only their sum is trusted.
+    let pools = v4.frontends.values().chain(v6.frontends.values());
+    let ends = pools.flat_map(|frontend| [frontend.cluster, frontend.local]);
+    let end = ends
+        .map(|pool| pool.start.saturating_add(pool.len))
+        .max()
+        .unwrap_or(0);
+    let slots = kernel.slots(end.min(tidegate_abi::maps::SLOTS_MAX))?;
+    Ok(Image { v4, v6, slots })
+}
+
+fn family<A: Address, K: Maps<A>>(kernel: &K) -> Result<FamilyImage<A>, Error> {
+    let frontends = kernel.frontends()?.into_iter().collect();
+    Ok(FamilyImage {
+        frontends,
+        backends: kernel.backends()?,
+    })
+}
+
+/// The local pods that the maps hold.
+pub(super) fn local_pods<K: Kernel>(kernel: &K) -> Result<BTreeMap<IpAddr, LocalPod>, Error> {
+    let v4 = Maps::<Ip4>::local_pods(kernel)?
+        .into_iter()
+        .map(|(addr, pod)| (addr.to_ip(), pod));
+    let v6 = Maps::<Ip6>::local_pods(kernel)?
+        .into_iter()
+        .map(|(addr, pod)| (addr.to_ip(), pod));
+    Ok(v4.chain(v6).collect())
+}
+
+/// Sets or removes a local pod of either family.
+pub(super) fn local_pod<K: Kernel>(
+    kernel: &mut K,
+    ip: IpAddr,
+    pod: Option<LocalPod>,
+) -> Result<(), Error> {
+    match ip {
+        IpAddr::V4(ip) => kernel.set_local_pod(Ip4::new(ip.octets()), pod),
+        IpAddr::V6(ip) => kernel.set_local_pod(Ip6::new(ip.octets()), pod),
+    }
+}

@@ -1,0 +1,140 @@
+//! Which devices we are attached to, followed as they come, go and change their names.
+//!
+//! A device that cannot be attached is told about and tried again at the next news or after a while; the others work.
+
+use std::collections::BTreeMap;
+
+use tidegate_abi::Device;
+use tidegate_loader::{Attach, Attached, Error, Role};
+
+use crate::{devices::Wanted, kernel::Kernel, view::DeviceRow};
+
+const NO_UPLINK: &str = "no device is the uplink, so clients outside this node are not served: give the node a default route, or name devices with --uplink";
+
+/// All devices that match, by interface index.
+#[derive(Debug, Default)]
+pub(super) struct Attachments(BTreeMap<u32, Attachment>);
+
+#[derive(Debug)]
+struct Attachment {
+    name: String,
+    role: Role,
+    device: Device,
+    outcome: Result<Attached, String>,
+}
+
+impl Attachments {
+    /// Forgets what an earlier run said about devices that are not ours any more.
+    pub(super) fn forget_others<K: Kernel>(
+        kernel: &mut K,
+        wanted: &BTreeMap<u32, Wanted>,
+    ) -> Result<(), Error> {
+        for (index, _) in kernel.known_devices()? {
+            if !wanted.contains_key(&index) {
+                kernel.set_device(index, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the attachments match what is wanted.
+    pub(super) fn sync<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        wanted: &BTreeMap<u32, Wanted>,
+        attach: Attach,
+    ) {
+        // First away with what is gone: a new device may have taken its name.
+        let fits = |index: &u32, held: &Attachment| {
+            wanted
+                .get(index)
+                .is_some_and(|it| it.name == held.name && it.role == held.role)
+        };
+        for (index, held) in self.0.extract_if(.., |index, held| !fits(index, held)) {
+            if let Err(error) = kernel.detach_device(&held.name) {
+                tracing::warn!("device {}: {error}", held.name);
+            }
+            if let Err(error) = kernel.set_device(index, None) {
+                tracing::warn!("device {}: {error}", held.name);
+            }
+            tracing::info!("device {}: detached", held.name);
+        }
+        for (index, it) in wanted {
+            let held = self.0.get(index);
+            if held.is_some_and(|held| held.outcome.is_ok() && held.device == it.device) {
+                continue;
+            }
+            let is_attached = held.is_some_and(|held| held.outcome.is_ok());
+            // Its entry comes first, so that no packet meets a device that is not known.
+            let known = kernel
+                .set_device(*index, Some(it.device))
+                .map_err(|error| error.to_string());
+            let outcome = match (known, held) {
+                (Err(reason), _) => Err(reason),
+                (Ok(()), Some(held)) if is_attached => held.outcome.clone(),
+                (Ok(()), _) => attach_one(kernel, it, attach),
+            };
+            let Wanted { name, role, device } = it.clone();
+            self.0.insert(
+                *index,
+                Attachment {
+                    name,
+                    role,
+                    device,
+                    outcome,
+                },
+            );
+        }
+    }
+
+    /// One line for each device that could not be attached, and one when there is no uplink.
+    pub(super) fn failures(&self) -> Vec<String> {
+        let failed = self.0.values().filter_map(|held| {
+            let reason = held.outcome.as_ref().err()?;
+            Some(format!("device {}: {reason}", held.name))
+        });
+        let has_uplink = self.0.values().any(|held| held.role == Role::Uplink);
+        let missing = (!has_uplink).then(|| NO_UPLINK.to_owned());
+        failed.chain(missing).collect()
+    }
+
+    pub(super) fn rows(&self) -> Vec<DeviceRow> {
+        let row = |(index, held): (&u32, &Attachment)| {
+            let (hooks, why) = match &held.outcome {
+                Ok(attached) => (attached.hooks.clone(), attached.why.clone()),
+                Err(reason) => (String::new(), reason.clone()),
+            };
+            let role = role_name(held.role).to_owned();
+            DeviceRow {
+                name: held.name.clone(),
+                index: *index,
+                role,
+                hooks,
+                why,
+            }
+        };
+        self.0.iter().map(row).collect()
+    }
+}
+
+fn attach_one<K: Kernel>(kernel: &mut K, it: &Wanted, attach: Attach) -> Result<Attached, String> {
+    let attached = kernel
+        .attach_device(&it.name, it.role, attach)
+        .map_err(|error| error.to_string())?;
+    let role = role_name(it.role);
+    tracing::info!(
+        "device {}: attached as {role} with {} ({})",
+        it.name,
+        attached.hooks,
+        attached.why
+    );
+    Ok(attached)
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Uplink => "uplink",
+        Role::Pod => "pod",
+        Role::Overlay => "overlay",
+    }
+}

@@ -1,0 +1,65 @@
+//! What is wrong at this time, for `status`; the log hears of each thing once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidegate_control::{Problem, Severity};
+
+/// All that is wrong, by where it comes from.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    /// Files and directories that cannot be read.
+    pub(super) unreadable: Vec<String>,
+    files: BTreeMap<String, Vec<String>>,
+    /// Objects that contradict each other.
+    pub(super) compiled: Vec<String>,
+    /// What does not fit into the maps.
+    pub(super) planned: Vec<String>,
+    pub(super) devices: Vec<String>,
+    /// The last write that failed; `None` after one that worked.
+    pub(super) failure: Option<String>,
+    /// What the log has heard of and what is still true.
+    told: BTreeSet<String>,
+}
+
+impl Problems {
+    /// Replaces what is wrong in a file.
+    pub(super) fn set_file(&mut self, file: String, problems: &[Problem]) {
+        match lines(problems) {
+            empty if empty.is_empty() => self.files.remove(&file),
+            lines => self.files.insert(file, lines),
+        };
+    }
+
+    /// Everything, one line each.
+    pub(super) fn all(&self) -> Vec<String> {
+        let lists = [
+            &self.unreadable,
+            &self.compiled,
+            &self.planned,
+            &self.devices,
+        ];
+        let files = self.files.values().flatten();
+        files
+            .chain(lists.into_iter().flatten())
+            .chain(&self.failure)
+            .cloned()
+            .collect()
+    }
+
+    /// Warns of what was not there the last time.
+    pub(super) fn report(&mut self) {
+        let now: BTreeSet<String> = self.all().into_iter().collect();
+        for line in now.difference(&self.told) {
+            tracing::warn!("{line}");
+        }
+        self.told = now;
+    }
+}
+
+/// One line each. Notes say that something was left out on purpose, which is nothing wrong.
+pub(super) fn lines(problems: &[Problem]) -> Vec<String> {
+    let wrong = problems
+        .iter()
+        .filter(|problem| problem.severity > Severity::Note);
+    wrong.map(ToString::to_string).collect()
+}

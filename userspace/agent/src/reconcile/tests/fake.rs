@@ -1,0 +1,178 @@
+//! A kernel made of hash maps, which can be told to fail.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use tidegate_abi::{
+    Backend, BackendId, Counter, Device, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings,
+};
+use tidegate_loader::{Attach, Attached, Error, Role};
+
+use crate::kernel::{FlowRecord, Kernel, Maps};
+
+#[derive(Debug)]
+pub(super) struct Half<A> {
+    pub(super) frontends: HashMap<FrontendKey<A>, Frontend>,
+    pub(super) backends: Vec<Backend<A>>,
+    pub(super) pods: BTreeMap<A, LocalPod>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) v4: Half<Ip4>,
+    pub(super) v6: Half<Ip6>,
+    pub(super) slots: Vec<BackendId>,
+    pub(super) devices: BTreeMap<u32, Device>,
+    pub(super) attached: BTreeMap<String, Role>,
+    pub(super) settings: Option<Settings>,
+    /// Devices that refuse to be attached.
+    pub(super) stubborn: Vec<String>,
+    /// How many more writes of frontends fail.
+    pub(super) failures: u32,
+}
+
+/// Shared with the test, as pinned maps are shared by agents.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fake(Arc<Mutex<State>>);
+
+impl<A> Default for Half<A> {
+    fn default() -> Self {
+        Self {
+            frontends: HashMap::new(),
+            backends: Vec::new(),
+            pods: BTreeMap::new(),
+        }
+    }
+}
+
+impl Fake {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+/// Errors are made by the loader alone: this one says "cannot open /no/<what>".
+fn refused(what: &str) -> Error {
+    tidegate_loader::lock(&Path::new("/no").join(what)).unwrap_err()
+}
+
+impl Kernel for Fake {
+    fn adopted(&self) -> bool {
+        false
+    }
+    fn attach_device(&mut self, name: &str, role: Role, _: Attach) -> Result<Attached, Error> {
+        if self
+            .state()
+            .stubborn
+            .iter()
+            .any(|stubborn| stubborn == name)
+        {
+            return Err(refused("device"));
+        }
+        self.state().attached.insert(name.to_owned(), role);
+        Ok(Attached {
+            hooks: "tcx".into(),
+            why: "a fake".into(),
+        })
+    }
+    fn detach_device(&mut self, name: &str) -> Result<(), Error> {
+        self.state().attached.remove(name);
+        Ok(())
+    }
+    fn set_settings(&mut self, settings: &Settings) -> Result<(), Error> {
+        self.state().settings = Some(*settings);
+        Ok(())
+    }
+    fn set_device(&mut self, index: u32, device: Option<Device>) -> Result<(), Error> {
+        let devices = &mut self.state().devices;
+        match device {
+            Some(device) => devices.insert(index, device),
+            None => devices.remove(&index),
+        };
+        Ok(())
+    }
+    fn known_devices(&self) -> Result<Vec<(u32, Device)>, Error> {
+        Ok(self.state().devices.clone().into_iter().collect())
+    }
+    fn set_slots(&mut self, start: u32, ids: &[BackendId]) -> Result<(), Error> {
+        let slots = &mut self.state().slots;
+        let (start, end) = (start as usize, start as usize + ids.len());
+        slots.resize(slots.len().max(end), BackendId::default());
+        slots[start..end].copy_from_slice(ids);
+        Ok(())
+    }
+    fn slots(&self, len: u32) -> Result<Vec<BackendId>, Error> {
+        Ok(self
+            .state()
+            .slots
+            .iter()
+            .take(len as usize)
+            .copied()
+            .collect())
+    }
+    fn counters(&self) -> Result<Vec<Counter>, Error> {
+        Ok(vec![Counter {
+            packets: 3,
+            bytes: 300,
+        }])
+    }
+    fn map_use(&self) -> Result<Vec<(String, Option<u32>, u32)>, Error> {
+        Ok(vec![("flows4".into(), Some(1), 1024)])
+    }
+}
+
+macro_rules! maps {
+    ($family:ty, $half:ident) => {
+        impl Maps<$family> for Fake {
+            fn set_local_pod(&mut self, addr: $family, pod: Option<LocalPod>) -> Result<(), Error> {
+                let pods = &mut self.state().$half.pods;
+                match pod {
+                    Some(pod) => pods.insert(addr, pod),
+                    None => pods.remove(&addr),
+                };
+                Ok(())
+            }
+            fn set_frontend(
+                &mut self,
+                key: FrontendKey<$family>,
+                value: Option<Frontend>,
+            ) -> Result<(), Error> {
+                let mut state = self.state();
+                if state.failures > 0 {
+                    state.failures -= 1;
+                    return Err(refused("map"));
+                }
+                match value {
+                    Some(value) => state.$half.frontends.insert(key, value),
+                    None => state.$half.frontends.remove(&key),
+                };
+                Ok(())
+            }
+            fn set_backend(&mut self, id: BackendId, value: Backend<$family>) -> Result<(), Error> {
+                let backends = &mut self.state().$half.backends;
+                let index = id.0 as usize;
+                backends.resize(backends.len().max(index + 1), Backend::default());
+                backends[index] = value;
+                Ok(())
+            }
+            fn local_pods(&self) -> Result<Vec<($family, LocalPod)>, Error> {
+                Ok(self.state().$half.pods.clone().into_iter().collect())
+            }
+            fn frontends(&self) -> Result<Vec<(FrontendKey<$family>, Frontend)>, Error> {
+                Ok(self.state().$half.frontends.clone().into_iter().collect())
+            }
+            fn backends(&self) -> Result<Vec<Backend<$family>>, Error> {
+                Ok(self.state().$half.backends.clone())
+            }
+            fn flows(&self) -> Result<Vec<FlowRecord<$family>>, Error> {
+                Ok(Vec::new())
+            }
+        }
+    };
+}
+
+maps!(Ip4, v4);
+maps!(Ip6, v6);

@@ -1,0 +1,58 @@
+//! Ctrl-C and SIGTERM: end what was started, remove what was made, and only then go.
+
+use std::process;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread;
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::unistd::Pid;
+
+/// The process group of the child that runs now; 0 for none.
+static CHILD: AtomicI32 = AtomicI32::new(0);
+
+/// From here on a signal ends the child's process group and sweeps, instead of just ending us.
+pub(crate) fn clean_up_when_interrupted() -> Result<()> {
+    let signals = signals();
+    // Threads that are started later inherit the mask, so the signal reaches only the waiting one.
+    signals.thread_block().context("block signals")?;
+    thread::spawn(move || {
+        let Ok(signal) = signals.wait() else {
+            return;
+        };
+        let child = CHILD.load(Ordering::SeqCst);
+        if child != 0 {
+            // Fails only when it has ended by itself.
+            killpg(Pid::from_raw(child), Signal::SIGKILL).unwrap_or_default();
+        }
+        // The child's processes are dying; until they are dead they count as living owners.
+        thread::sleep(std::time::Duration::from_millis(200));
+        tidegate_rig::sweep();
+        tidegate_rig::sweep_own();
+        eprintln!("x: stopped by {signal}; namespaces and programs are removed");
+        process::exit(128 + signal as i32);
+    });
+    Ok(())
+}
+
+/// Names the child to end. It must lead a process group.
+pub(crate) fn child_is(id: u32) {
+    CHILD.store(id.cast_signed(), Ordering::SeqCst);
+}
+
+pub(crate) fn child_is_gone() {
+    CHILD.store(0, Ordering::SeqCst);
+}
+
+/// Undoes the blocking, for a child between fork and exec.
+pub(crate) fn let_signals_through() -> std::io::Result<()> {
+    Ok(signals().thread_unblock()?)
+}
+
+fn signals() -> SigSet {
+    let mut signals = SigSet::empty();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        signals.add(signal);
+    }
+    signals
+}

@@ -1,0 +1,61 @@
+//! Everything that `./x` does: one file a command.
+
+mod cargo;
+mod setup;
+mod build;
+mod test;
+mod verify;
+mod demo;
+mod lint;
+mod interrupt;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Builds, tests and shows tidegate. `./x` has made sure of the tools before it gets here.
+#[derive(Parser)]
+#[command(name = "x", bin_name = "./x", disable_help_subcommand = false)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what is missing (./x has done that already) and say what is there
+    Setup,
+    /// Build target/release/tidegate
+    Build,
+    /// Run the tests; needs root, except for the first two floors
+    Test(test::Options),
+    /// Load every program into this kernel and print what its verifier says of it
+    Verify(verify::Options),
+    /// Show a client reach pods through a Service, on two machines made of namespaces; needs root
+    Demo,
+    /// Check formatting and clippy's lints
+    Lint,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("x: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Setup => setup::run(),
+        Command::Build => build::run().map(|_binary| ()),
+        Command::Test(options) => test::run(options),
+        Command::Verify(options) => verify::run(options),
+        Command::Demo => demo::run(),
+        Command::Lint => lint::run(),
+    }
+}
