@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tidegate_rig::{
-    Agent, AgentSpec, EchoServer, Endpoint, Pod, Port, TwoNodes, pod_endpoints, service, slices,
+    Agent, AgentSpec, EchoServer, Endpoint, Pod, Port, TwoNodes, XdpPass, pod_endpoints, service, slices,
 };
 
 /// Every Service has this port.
@@ -18,6 +18,7 @@ pub struct Setup {
     pub agent: Agent,
     pub spec: AgentSpec,
     echoes: Vec<EchoServer>,
+    _awake: Vec<XdpPass>,
     pub scene: TwoNodes,
 }
 
@@ -83,12 +84,7 @@ impl Setup {
     /// Builds the scene; `attach` as in `--attach`, `offloads` for every device of the LAN and the pods.
     pub fn new(attach: &str, offloads: bool, args: &[&str]) -> Result<Self> {
         let scene = TwoNodes::builder().pods(3, 2).offloads(offloads).build()?;
-        if attach.starts_with("xdp") {
-            // Frames that XDP sends reach a veth only where NAPI runs.
-            for port in ["client", "nodea", "nodeb"] {
-                scene.lan.sh(&format!("ethtool -K {port} gro on"))?;
-            }
-        }
+        let awake = if attach == "xdp" { vec![XdpPass::attach(&scene.lan, "nodea")?] } else { vec![] };
         let echoes = scene
             .pods()
             .map(|pod| EchoServer::start(&pod.ns, &pod.name, TARGET))
@@ -107,7 +103,7 @@ impl Setup {
         setup(Self::SPREAD, &[&a[0], &a[1], &b[0], &b[1]])?;
         setup(Self::EMPTY, &[])?;
         let agent = spec.start().context("start the agent")?;
-        Ok(Self { agent, spec, echoes, scene })
+        Ok(Self { agent, spec, echoes, _awake: awake, scene })
     }
 
     /// Gives a Service other endpoints.
