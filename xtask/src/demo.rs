@@ -39,14 +39,10 @@ pub(crate) fn run() -> Result<()> {
     interrupt::clean_up_when_interrupted()?;
     sweep();
     let scene = TwoNodes::builder().pods(3, 0).build()?;
-    // The rig runs the binary that was built last, which is this one.
-    ensure!(
-        tidegate_rig::binary()? == binary,
-        "run the demo without TIDEGATE_BIN"
-    );
+    let spec = AgentSpec::with_binary(binary, &scene, &scene.a)?;
     let demo = Demo {
         stage: Stage::new(),
-        spec: AgentSpec::new(&scene, &scene.a)?,
+        spec,
         scene,
     };
     demo.tell()

@@ -4,7 +4,7 @@
 //! moved away from them. Tables that lie partly outside the map are as good as none.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     ops::Range,
 };
 
@@ -16,6 +16,9 @@ use super::{
     ranges::Ranges,
     services::Services,
 };
+
+/// No service port has this id, see [`Services`].
+const NOBODY: u32 = 0;
 
 pub(super) fn services(image: &Image) -> Services {
     let v4 = image.v4.frontends.values();
@@ -29,9 +32,22 @@ pub(super) fn backends<A: Address>(
     slots: &[BackendId],
     limit: u32,
 ) -> Backends<A> {
-    let tables = pools(half).filter_map(|pool| table(slots, pool));
-    let named: HashSet<BackendId> = tables.flatten().copied().collect();
-    Backends::adopt(half, limit, |id| named.contains(&id))
+    let mut named = HashMap::new();
+    let mut shared = HashSet::new();
+    for frontend in half.frontends.values() {
+        for pool in [frontend.cluster, frontend.local] {
+            for id in table(slots, pool).into_iter().flatten() {
+                if *named.entry(*id).or_insert(frontend.service) != frontend.service {
+                    shared.insert(*id);
+                }
+            }
+        }
+    }
+    // Named by several service ports, which no agent writes: nobody keeps it.
+    for id in shared {
+        named.insert(id, NOBODY);
+    }
+    Backends::adopt(half, limit, &named)
 }
 
 pub(super) fn ranges(image: &Image, limits: &Limits) -> Ranges {

@@ -1,10 +1,12 @@
-//! Backend ids of one family: which (address, port) has which id, and which ids may be given out.
+//! Backend ids of one family: which (service port, address, port) has which id, and which ids may be given
+//! out. Service ports do not share ids: a backend that leaves one of them must be stale there (rule
+//! 5.2.2), whoever else still uses the pod.
 //!
 //! An id that stops serving grows its generation at once, and again when it is given out, so that no
 //! flow ever takes a new backend for the old one.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     net::IpAddr,
 };
 
@@ -15,7 +17,9 @@ use crate::desired::Target;
 
 #[derive(Debug)]
 pub(super) struct Backends<A> {
-    ids: HashMap<(A, Port), BackendId>,
+    ids: HashMap<(u32, A, Port), BackendId>,
+    /// The service port of each id in `ids`.
+    owners: HashMap<BackendId, u32>,
     free: VecDeque<BackendId>,
     resting: VecDeque<(u64, BackendId)>,
     /// The first id that was never looked at, and the number of ids.
@@ -29,23 +33,30 @@ impl<A: Address> Backends<A> {
     pub(super) fn adopt(
         half: &FamilyImage<A>,
         limit: u32,
-        named: impl Fn(BackendId) -> bool,
+        named: &HashMap<BackendId, u32>,
     ) -> Self {
-        let mut ids = HashMap::new();
+        let (mut ids, mut owners) = (HashMap::new(), HashMap::new());
         let (mut free, mut resting) = (VecDeque::new(), VecDeque::new());
         for (id, backend) in (0..limit).zip(&half.backends).skip(1) {
             let id = BackendId(id);
-            if backend.flags & flags::SERVING != 0 {
-                ids.entry((backend.addr, backend.port)).or_insert(id);
-            } else if named(id) {
-                resting.push_back((1, id));
-            } else {
-                free.push_back(id);
+            match named.get(&id) {
+                // Not named by any table: retired by the first plan, since nobody uses it.
+                None if backend.flags & flags::SERVING != 0 => {}
+                None => free.push_back(id),
+                Some(&service) if backend.flags & flags::SERVING != 0 => {
+                    let key = (service, backend.addr, backend.port);
+                    if let Entry::Vacant(entry) = ids.entry(key) {
+                        entry.insert(id);
+                        owners.insert(id, service);
+                    }
+                }
+                Some(_) => resting.push_back((1, id)),
             }
         }
         let known = u32::try_from(half.backends.len()).unwrap_or(limit);
         Self {
             ids,
+            owners,
             free,
             resting,
             fresh: known.clamp(1, limit.max(1)),
@@ -65,8 +76,8 @@ impl<A: Address> Backends<A> {
         }
     }
 
-    pub(super) fn id(&self, target: &Target<A>) -> Option<BackendId> {
-        self.ids.get(&(target.addr, target.port)).copied()
+    pub(super) fn id(&self, service: u32, target: &Target<A>) -> Option<BackendId> {
+        self.ids.get(&(service, target.addr, target.port)).copied()
     }
 
     /// How many new backends there is room for.
@@ -77,6 +88,7 @@ impl<A: Address> Backends<A> {
     /// Gives out an id to a backend that has none.
     pub(super) fn give(
         &mut self,
+        service: u32,
         target: &Target<A>,
         half: &mut FamilyImage<A>,
     ) -> Option<(BackendId, Backend<A>)> {
@@ -100,7 +112,8 @@ impl<A: Address> Backends<A> {
             generation,
         };
         half.set_backend(id, backend);
-        self.ids.insert((target.addr, target.port), id);
+        self.ids.insert((service, target.addr, target.port), id);
+        self.owners.insert(id, service);
         Some((id, backend))
     }
 
@@ -115,9 +128,8 @@ impl<A: Address> Backends<A> {
             if backend.flags & flags::SERVING == 0 || used(id) {
                 continue;
             }
-            let key = (backend.addr, backend.port);
-            if self.ids.get(&key) == Some(&id) {
-                self.ids.remove(&key);
+            if let Some(service) = self.owners.remove(&id) {
+                self.ids.remove(&(service, backend.addr, backend.port));
             }
             backend.flags &= !flags::SERVING;
             backend.generation = backend.generation.wrapping_add(1);

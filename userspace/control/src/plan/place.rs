@@ -59,12 +59,12 @@ impl Planner {
         wanted: &mut HashSet<FrontendKey<A>>,
         draft: &mut Draft,
     ) -> Result<(), Shortage> {
-        let missing = self.missing(port)?;
-        let (cluster, local) = self.tables(port)?;
-        self.set_backends(port, &missing, here, draft);
-        self.fill(cluster, &port.cluster, draft);
-        self.fill(local, &port.local, draft);
         let service = self.services.id_or_new(&port.key);
+        let missing = self.missing(service, port)?;
+        let (cluster, local) = self.tables(service, port)?;
+        self.set_backends(service, port, &missing, here, draft);
+        self.fill(cluster, service, &port.cluster, draft);
+        self.fill(local, service, &port.local, draft);
         let (cluster, local) = (cluster.pool(), local.pool());
         draft.placed.insert(
             Arc::clone(&port.key),
@@ -89,9 +89,13 @@ impl Planner {
     }
 
     /// The backends that have no id yet, if there is room for them and for the frontends.
-    fn missing<A: Maps>(&mut self, port: &DesiredPort<A>) -> Result<Vec<Target<A>>, Shortage> {
+    fn missing<A: Maps>(
+        &mut self,
+        service: u32,
+        port: &DesiredPort<A>,
+    ) -> Result<Vec<Target<A>>, Shortage> {
         let (ids, half) = A::state(self);
-        let unknown = targets(port).filter(|target| ids.id(target).is_none());
+        let unknown = targets(port).filter(|target| ids.id(service, target).is_none());
         let mut missing: Vec<_> = unknown.copied().collect();
         missing.sort_unstable();
         missing.dedup_by(|one, other| same(one, other));
@@ -111,6 +115,7 @@ impl Planner {
     /// Gives ids to new backends, and tells known ones whether they are on this node.
     fn set_backends<A: Maps>(
         &mut self,
+        service: u32,
         port: &DesiredPort<A>,
         missing: &[Target<A>],
         here: &Here<A>,
@@ -119,19 +124,14 @@ impl Planner {
         let (ids, half) = A::state(self);
         let is_here = |target: &Target<A>| here.contains(&(target.addr, target.port));
         for target in missing {
-            let given = ids.give(
-                &Target {
-                    local: is_here(target),
-                    ..*target
-                },
-                half,
-            );
+            let target = Target { local: is_here(target), ..*target };
+            let given = ids.give(service, &target, half);
             draft
                 .backends
                 .extend(given.map(|(id, backend)| A::backend(id, backend)));
         }
         for target in targets(port) {
-            let id = ids.id(target);
+            let id = ids.id(service, target);
             let moved = id.and_then(|id| backends::relocate(half, id, is_here(target)));
             draft
                 .backends

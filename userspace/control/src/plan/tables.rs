@@ -29,11 +29,12 @@ impl Planner {
     /// Finds or takes the service port's two tables, cluster and local, or takes nothing.
     pub(super) fn tables<A: Maps>(
         &mut self,
+        service: u32,
         port: &DesiredPort<A>,
     ) -> Result<(Table, Table), Shortage> {
         let known = self.known_tables(port);
         let cluster = self
-            .table_for(&port.cluster, &known)
+            .table_for(service, &port.cluster, &known)
             .ok_or(Shortage::Slots)?;
         let alike = port.cluster.len() == port.local.len()
             && port
@@ -44,7 +45,7 @@ impl Planner {
         if alike {
             return Ok((cluster, Table::Kept(cluster.pool())));
         }
-        if let Some(local) = self.table_for(&port.local, &known) {
+        if let Some(local) = self.table_for(service, &port.local, &known) {
             return Ok((cluster, local));
         }
         if let Table::New(pool) = cluster {
@@ -54,12 +55,19 @@ impl Planner {
     }
 
     /// Writes a new table; every target has an id by now.
-    pub(super) fn fill<A: Maps>(&mut self, new: Table, targets: &[Target<A>], draft: &mut Draft) {
+    pub(super) fn fill<A: Maps>(
+        &mut self,
+        new: Table,
+        service: u32,
+        targets: &[Target<A>],
+        draft: &mut Draft,
+    ) {
         let Table::New(Pool { start, len: 1.. }) = new else {
             return;
         };
         let (backends, _) = A::state(self);
-        let mut ids: Vec<BackendId> = targets.iter().filter_map(|it| backends.id(it)).collect();
+        let mut ids: Vec<BackendId> =
+            targets.iter().filter_map(|it| backends.id(service, it)).collect();
         ids.sort_unstable();
         let (first, end) = (start as usize, start as usize + ids.len());
         if self.image.slots.len() < end {
@@ -87,9 +95,14 @@ impl Planner {
         pools
     }
 
-    fn table_for<A: Maps>(&mut self, targets: &[Target<A>], known: &[Pool]) -> Option<Table> {
+    fn table_for<A: Maps>(
+        &mut self,
+        service: u32,
+        targets: &[Target<A>],
+        known: &[Pool],
+    ) -> Option<Table> {
         let (ids, _) = A::state(self);
-        let content: Option<Vec<_>> = targets.iter().map(|target| ids.id(target)).collect();
+        let content: Option<Vec<_>> = targets.iter().map(|target| ids.id(service, target)).collect();
         let len = u32::try_from(targets.len()).ok()?;
         if let Some(mut content) = content {
             content.sort_unstable();

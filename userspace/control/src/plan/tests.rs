@@ -113,13 +113,13 @@ fn rule_2_4_9_a_cluster_ip_has_a_marker() {
 }
 
 #[test]
-fn service_ports_share_a_backend_and_it_serves_until_the_last_lets_go() {
+fn rule_5_2_2_a_pod_that_leaves_one_service_port_is_stale_there_and_serves_the_other() {
     let mut planner = empty();
     let both = desired4(vec![four("a", 1, &[1]), four("b", 2, &[1])]);
     let _first = planner.plan(&both);
-    assert_eq!(serving(&planner.image().v4), [1]);
+    assert_eq!(serving(&planner.image().v4), [1, 2]);
     let _second = planner.plan(&desired4(vec![four("b", 2, &[1])]));
-    assert_eq!(serving(&planner.image().v4), [1]);
+    assert_eq!(serving(&planner.image().v4), [2]);
     let _third = planner.plan(&desired4(vec![]));
     assert_eq!(serving(&planner.image().v4), [0; 0]);
     assert_eq!(planner.image().v4.backends[1].generation, 2);

@@ -1,0 +1,148 @@
+//! The maps as hash maps, which answer for both families.
+//!
+//! Where a kernel map is an array, an entry that nobody wrote reads as zeros here too.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+use tidegate_abi::{
+    Address, Backend, BackendId, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod,
+    Settings, SocketKey, SocketPeer, maps, settings::flags,
+};
+use tidegate_datapath::{Insert, Tables, Work, parse::Headers};
+
+/// The maps of one family.
+#[derive(Debug, Default)]
+pub struct Side<A: Address> {
+    /// Flow records.
+    pub flows: RefCell<HashMap<FlowKey<A>, Flow<A>>>,
+    /// Frontends.
+    pub frontends: RefCell<HashMap<FrontendKey<A>, Frontend>>,
+    /// Backends by id.
+    pub backends: RefCell<HashMap<u32, Backend<A>>>,
+    /// The short ways to pods.
+    pub local_pods: RefCell<HashMap<A, LocalPod>>,
+    /// Sockets of host processes.
+    pub sockets: RefCell<HashMap<SocketKey<A>, SocketPeer<A>>>,
+}
+
+/// All maps.
+#[derive(Debug, Default)]
+pub struct HostTables {
+    /// Those of IPv4.
+    pub v4: Side<Ip4>,
+    /// Those of IPv6.
+    pub v6: Side<Ip6>,
+    /// Selection tables, end to end.
+    pub slots: RefCell<Vec<BackendId>>,
+    /// Devices by interface index.
+    pub devices: RefCell<HashMap<u32, Device>>,
+    /// The node's settings.
+    pub settings: Cell<Settings>,
+}
+
+/// An address family that [`HostTables`] has maps for.
+pub trait Family: Address {
+    /// Its maps.
+    fn side(tables: &HostTables) -> &Side<Self>;
+}
+
+impl Family for Ip4 {
+    fn side(tables: &HostTables) -> &Side<Self> {
+        &tables.v4
+    }
+}
+
+impl Family for Ip6 {
+    fn side(tables: &HostTables) -> &Side<Self> {
+        &tables.v6
+    }
+}
+
+impl<A: Family> Tables<A> for HostTables {
+    fn flow(&self, key: &FlowKey<A>) -> Option<Flow<A>> {
+        A::side(self).flows.borrow().get(key).copied()
+    }
+
+    fn add_flow(&self, key: &FlowKey<A>, flow: &Flow<A>) -> Insert {
+        let mut flows = A::side(self).flows.borrow_mut();
+        if flows.contains_key(key) {
+            return Insert::Exists;
+        }
+        flows.insert(*key, *flow);
+        Insert::Done
+    }
+
+    fn put_flow(&self, key: &FlowKey<A>, flow: &Flow<A>) -> bool {
+        A::side(self).flows.borrow_mut().insert(*key, *flow);
+        true
+    }
+
+    fn touch_flow(&self, key: &FlowKey<A>, tick: u32) {
+        if let Some(flow) = A::side(self).flows.borrow_mut().get_mut(key) {
+            flow.seen = tick;
+        }
+    }
+
+    fn set_flow_state(&self, key: &FlowKey<A>, state: u16) {
+        if let Some(flow) = A::side(self).flows.borrow_mut().get_mut(key) {
+            flow.state = state;
+        }
+    }
+
+    fn remove_flow(&self, key: &FlowKey<A>) {
+        A::side(self).flows.borrow_mut().remove(key);
+    }
+
+    fn frontend(&self, key: &FrontendKey<A>) -> Option<Frontend> {
+        A::side(self).frontends.borrow().get(key).copied()
+    }
+
+    fn slot(&self, index: u32) -> Option<BackendId> {
+        let written = self.slots.borrow().get(index as usize).copied();
+        (index < maps::SLOTS_MAX).then_some(written.unwrap_or_default())
+    }
+
+    fn backend(&self, id: BackendId) -> Option<Backend<A>> {
+        let written = A::side(self).backends.borrow().get(&id.0).copied();
+        (id.0 < maps::BACKENDS_MAX).then_some(written.unwrap_or_default())
+    }
+
+    fn local_pod(&self, addr: A) -> Option<LocalPod> {
+        A::side(self).local_pods.borrow().get(&addr).copied()
+    }
+
+    fn device(&self, index: u32) -> Option<Device> {
+        self.devices.borrow().get(&index).copied()
+    }
+
+    fn in_service_range(&self, addr: A) -> bool {
+        addr.in_service_range(&self.settings.get())
+    }
+
+    fn node_address(&self) -> A {
+        A::of_node(&self.settings.get())
+    }
+
+    fn masquerade_ports(&self) -> (u16, u16) {
+        let settings = self.settings.get();
+        (settings.masquerade_min, settings.masquerade_max)
+    }
+
+    fn external_cluster_ip(&self) -> bool {
+        self.settings.get().flags & flags::EXTERNAL_CLUSTER_IP != 0
+    }
+
+    fn socket_peer(&self, key: &SocketKey<A>) -> Option<SocketPeer<A>> {
+        A::side(self).sockets.borrow().get(key).copied()
+    }
+
+    fn with_work<R>(&self, headers: &Headers<A>, run: impl FnOnce(&mut Work<A>) -> R) -> Option<R> {
+        let mut work = Work { headers: *headers, ..Work::default() };
+        Some(run(&mut work))
+    }
+
+    fn put_socket_peer(&self, key: &SocketKey<A>, peer: &SocketPeer<A>) {
+        A::side(self).sockets.borrow_mut().insert(*key, *peer);
+    }
+}
