@@ -25,10 +25,13 @@ pub mod door;
 pub mod rewrite;
 pub mod checksum;
 pub mod answer;
+// The way out, for backends that are processes of this host.
+pub mod leaving;
 // The shorter journey of a host process's socket.
 pub mod socket;
 
 pub use journey::journey;
+pub use leaving::leaving;
 pub use packet::Packet;
 pub use tables::{Insert, Tables};
 pub use verdict::{Door, Entry, Role, Stage, Verdict};

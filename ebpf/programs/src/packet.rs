@@ -1,5 +1,7 @@
 //! [`Packet`] over the kernel's two views of a frame: the only pointer arithmetic.
 
+use core::arch::asm;
+
 use aya_ebpf::{
     bindings::{__sk_buff, xdp_md},
     helpers::generated::{
@@ -54,8 +56,71 @@ fn at<const N: usize>(data: u32, data_end: u32, offset: usize) -> Option<*mut [u
 #[inline(always)]
 fn opaque(mut value: usize) -> usize {
     // SAFETY: a move to itself; the register keeps its value.
-    unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(nomem, nostack)) };
+    unsafe { asm!("{0} = {0}", inout(reg) value, options(nomem, nostack)) };
     value
+}
+
+/// Reads packet bytes word by word.
+///
+/// The kernel lets a program read an unaligned word of a packet, the Rust language does not: left to
+/// itself the compiler reads single bytes, a dozen instructions for each word and a register for each
+/// byte, which is more than the stack can take of an IPv6 header.
+///
+/// # Safety
+/// The verifier must know that the bytes lie in the packet.
+#[inline(always)]
+unsafe fn read<const N: usize>(bytes: *const [u8; N]) -> [u8; N] {
+    let (mut value, mut i) = ([0; N], 0usize);
+    while i.wrapping_add(4) <= N {
+        let (from, word) = (bytes.addr().wrapping_add(i), &mut 0u64);
+        // SAFETY: four bytes of the range that the caller vouches for.
+        unsafe {
+            asm!("{0} = *(u32 *)({1} + 0)", out(reg) *word, in(reg) from, options(pure, readonly, nostack));
+        }
+        value[i..i.wrapping_add(4)].copy_from_slice(&(*word as u32).to_ne_bytes());
+        i = i.wrapping_add(4);
+    }
+    if i.wrapping_add(2) <= N {
+        let (from, half) = (bytes.addr().wrapping_add(i), &mut 0u64);
+        // SAFETY: two bytes of the same range.
+        unsafe {
+            asm!("{0} = *(u16 *)({1} + 0)", out(reg) *half, in(reg) from, options(pure, readonly, nostack));
+        }
+        value[i..i.wrapping_add(2)].copy_from_slice(&(*half as u16).to_ne_bytes());
+        i = i.wrapping_add(2);
+    }
+    if i < N {
+        // SAFETY: one byte of the same range.
+        value[i] = unsafe { bytes.cast::<u8>().add(i).read() };
+    }
+    value
+}
+
+/// Writes packet bytes word by word, see [`read`].
+///
+/// # Safety
+/// The verifier must know that the bytes lie in the packet.
+#[inline(always)]
+unsafe fn write<const N: usize>(bytes: *mut [u8; N], value: [u8; N]) {
+    let mut i = 0usize;
+    while i.wrapping_add(4) <= N {
+        let to = bytes.addr().wrapping_add(i);
+        let word = u32::from_ne_bytes([value[i], value[i + 1], value[i + 2], value[i + 3]]);
+        // SAFETY: four bytes of the range that the caller vouches for.
+        unsafe { asm!("*(u32 *)({0} + 0) = {1}", in(reg) to, in(reg) u64::from(word), options(nostack)) };
+        i = i.wrapping_add(4);
+    }
+    if i.wrapping_add(2) <= N {
+        let to = bytes.addr().wrapping_add(i);
+        let half = u16::from_ne_bytes([value[i], value[i + 1]]);
+        // SAFETY: two bytes of the same range.
+        unsafe { asm!("*(u16 *)({0} + 0) = {1}", in(reg) to, in(reg) u64::from(half), options(nostack)) };
+        i = i.wrapping_add(2);
+    }
+    if i < N {
+        // SAFETY: one byte of the same range.
+        unsafe { bytes.cast::<u8>().add(i).write(value[i]) };
+    }
 }
 
 macro_rules! bytes {
@@ -65,7 +130,7 @@ macro_rules! bytes {
             let (data, end) = self.bounds();
             let bytes = at::<N>(data, end, offset)?;
             // SAFETY: `at` compared the range with the packet's end just now, as the verifier demands.
-            Some(unsafe { *bytes })
+            Some(unsafe { read(bytes) })
         }
 
         #[inline(always)]
@@ -73,7 +138,7 @@ macro_rules! bytes {
             let (data, end) = self.bounds();
             let bytes = at::<N>(data, end, offset)?;
             // SAFETY: as in `load`; the kernel makes the packet ours to write before the program runs.
-            unsafe { *bytes = value };
+            unsafe { write(bytes, value) };
             Some(())
         }
     };

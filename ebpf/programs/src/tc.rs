@@ -11,13 +11,13 @@ use aya_ebpf::{
     macros::classifier,
     programs::TcContext,
 };
-use tidegate_abi::{Ip4, Ip6};
+use tidegate_abi::{Ip4, Ip6, Reason};
 use tidegate_datapath::{
-    Door, Entry, Packet as _, Role, Stage, Verdict, answer, journey,
-    parse::{self, Network},
+    Door, Entry, Packet as _, Role, Stage, Verdict, answer, journey, leaving,
+    parse::{self, Ip, Network},
 };
 
-use crate::{account, packet::Skb, tables::Maps, world::Kernel};
+use crate::{account, packet::Skb, tables::{Family, Maps}, world::{Kernel, Lookup}};
 
 /// On to the next program, then to the stack: `TCX_NEXT`, or `TC_ACT_UNSPEC` on a clsact qdisc.
 const NEXT: i32 = -1;
@@ -44,6 +44,31 @@ pub(crate) fn tc_overlay(ctx: TcContext) -> i32 {
     run(ctx.as_ptr().cast(), Role::Overlay)
 }
 
+/// What this host sends, attached at egress while it has backends of its own.
+#[classifier]
+pub(crate) fn tc_host(ctx: TcContext) -> i32 {
+    let skb = ctx.as_ptr().cast();
+    let mut packet = Skb(skb);
+    packet.make_linear();
+    match parse::link(&packet) {
+        Ok(link) => match link.network {
+            Network::V4 => leave::<Ip4>(skb, link.l3 as u32),
+            Network::V6 => leave::<Ip6>(skb, link.l3 as u32),
+        },
+        Err(_) => NEXT,
+    }
+}
+
+#[inline(never)]
+fn leave<A: Family + Lookup + Ip>(skb: *mut __sk_buff, l3: u32) -> i32 {
+    let (mut packet, len) = (Skb(skb), packet_len(skb));
+    let entry = Entry { role: Role::Uplink, stage: Stage::Tc, device: device(skb) };
+    match leaving::<A, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry, l3 as usize) {
+        Some(verdict) => finish(packet, len, verdict),
+        None => NEXT,
+    }
+}
+
 #[inline(always)]
 fn run(skb: *mut __sk_buff, role: Role) -> i32 {
     let mut packet = Skb(skb);
@@ -53,8 +78,13 @@ fn run(skb: *mut __sk_buff, role: Role) -> i32 {
             Network::V4 => v4(skb, link.l3 as u32, role),
             Network::V6 => v6(skb, link.l3 as u32, role),
         },
-        Err(reason) => finish(packet, packet_len(skb), answer::without_headers(reason)),
+        Err(reason) => neither(skb, reason),
     }
+}
+
+#[inline(never)]
+fn neither(skb: *mut __sk_buff, reason: Reason) -> i32 {
+    finish(Skb(skb), packet_len(skb), answer::without_headers(reason))
 }
 
 // One function a family: the verifier adds up the stack of callers, not of siblings.

@@ -13,9 +13,9 @@ use tidegate_abi::{Address, FlowKey, Ip4, Ip6, Proto, flow::TICK_SHIFT};
 use tidegate_datapath::{Route, World};
 
 /// `bpf_fib_lookup` results (include/uapi/linux/bpf.h).
-const SUCCESS: i64 = 0;
-const NO_NEIGHBOUR: i64 = 7;
-const TOO_BIG: i64 = 8;
+const SUCCESS: i32 = 0;
+const NO_NEIGHBOUR: i32 = 7;
+const TOO_BIG: i32 = 8;
 /// `BPF_F_CURRENT_NETNS`: the namespace of the device.
 const CURRENT_NETNS: u64 = u64::MAX;
 
@@ -75,31 +75,11 @@ impl<A: Lookup> World<A> for Kernel {
 
     #[inline(always)]
     fn route(&self, device: u32, key: &FlowKey<A>, len: u32) -> Route {
-        // SAFETY: a structure of plain integers; all zero is valid.
-        let mut params: bpf_fib_lookup = unsafe { MaybeUninit::zeroed().assume_init() };
-        A::fill_route(&mut params, key);
-        params.l4_protocol = key.proto.0;
-        params.sport = key.src_port.be16();
-        params.dport = key.dst_port.be16();
-        params.ifindex = device;
-        params.__bindgen_anon_1.tot_len = if len > 0xffff { 0xffff } else { len as u16 };
-        let size = size_of::<bpf_fib_lookup>() as i32;
-        // SAFETY: the context is the program's own, and the length is the structure's.
-        let result = unsafe { fib_lookup(self.0, &raw mut params, size, 0) };
-        match result {
-            SUCCESS => {
-                // SAFETY: on success the helper has filled the Ethernet addresses.
-                let (dst, src) = unsafe {
-                    let macs = params.__bindgen_anon_6.__bindgen_anon_2;
-                    (macs.dmac, macs.smac)
-                };
-                let [a, b, c, d, e, f] = dst;
-                let [g, h, i, j, k, l] = src;
-                Route::Via { device: params.ifindex, macs: Some([a, b, c, d, e, f, g, h, i, j, k, l]) }
-            }
-            NO_NEIGHBOUR => Route::Via { device: params.ifindex, macs: None },
-            // SAFETY: the helper put the MTU where the length was (Linux 5.12; before, the length stays).
-            TOO_BIG => Route::TooBig { mtu: u32::from(unsafe { params.__bindgen_anon_1.mtu_result }) },
+        let mut found = Found { device: 0, mtu: 0, macs: [0; 12] };
+        match ask_fib(self.0, device, len, key, &mut found) {
+            SUCCESS => Route::Via { device: found.device, macs: Some(found.macs) },
+            NO_NEIGHBOUR => Route::Via { device: found.device, macs: None },
+            TOO_BIG => Route::TooBig { mtu: found.mtu },
             _ => Route::None,
         }
     }
@@ -124,4 +104,44 @@ impl<A: Lookup> World<A> for Kernel {
         let _released: i64 = unsafe { bpf_sk_release(socket.cast()) };
         true
     }
+}
+
+/// What the routing table said.
+struct Found {
+    device: u32,
+    mtu: u32,
+    macs: [u8; 12],
+}
+
+/// One lookup in the routing table. A function of its own: its parameters have left the stack again
+/// when the journey goes on.
+#[inline(never)]
+fn ask_fib<A: Lookup>(
+    ctx: *mut c_void,
+    device: u32,
+    len: u32,
+    key: &FlowKey<A>,
+    found: &mut Found,
+) -> i32 {
+    // SAFETY: a structure of plain integers; all zero is valid.
+    let mut params: bpf_fib_lookup = unsafe { MaybeUninit::zeroed().assume_init() };
+    A::fill_route(&mut params, key);
+    params.l4_protocol = key.proto.0;
+    params.sport = key.src_port.be16();
+    params.dport = key.dst_port.be16();
+    params.ifindex = device;
+    params.__bindgen_anon_1.tot_len = if len > 0xffff { 0xffff } else { len as u16 };
+    let size = size_of::<bpf_fib_lookup>() as i32;
+    // SAFETY: the context is the program's own, and the length is the structure's.
+    let result = unsafe { fib_lookup(ctx, &raw mut params, size, 0) } as i32;
+    found.device = params.ifindex;
+    // SAFETY: on "too big" the helper put the MTU where the length was (Linux 5.12; the length stays
+    // before). On success it has filled the Ethernet addresses.
+    unsafe {
+        found.mtu = u32::from(params.__bindgen_anon_1.mtu_result);
+        let macs = params.__bindgen_anon_6.__bindgen_anon_2;
+        let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (macs.dmac, macs.smac);
+        found.macs = [a, b, c, d, e, f, g, h, i, j, k, l];
+    }
+    result
 }

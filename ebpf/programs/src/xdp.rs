@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::xdp,
     programs::XdpContext,
 };
-use tidegate_abi::{Ip4, Ip6};
+use tidegate_abi::{Ip4, Ip6, Reason};
 use tidegate_datapath::{
     Door, Entry, Packet, Role, Stage, Verdict, answer, journey,
     parse::{self, Network},
@@ -22,8 +22,13 @@ pub(crate) fn xdp_uplink(ctx: XdpContext) -> u32 {
             Network::V4 => v4(ctx.ctx, link.l3 as u32),
             Network::V6 => v6(ctx.ctx, link.l3 as u32),
         },
-        Err(reason) => finish(packet, answer::without_headers(reason)),
+        Err(reason) => neither(ctx.ctx, reason),
     }
+}
+
+#[inline(never)]
+fn neither(ctx: *mut xdp_md, reason: Reason) -> u32 {
+    finish(Xdp(ctx), answer::without_headers(reason))
 }
 
 // One function a family: the verifier adds up the stack of callers, not of siblings.

@@ -1,15 +1,20 @@
 //! Two nodes with pods that answer, an agent on node A, and the Services of most tests.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tidegate_rig::{
-    Agent, AgentSpec, EchoServer, Endpoint, Pod, Port, TwoNodes, XdpPass, pod_endpoints, service, slices,
+    Agent, AgentSpec, EchoServer, Endpoint, Netns, Pod, Port, TwoNodes, XdpPass, pod_endpoints, service, slices,
 };
 
+use crate::client::{Proto, ask};
+
 /// Every Service has this port.
-pub const V4_ONLY_PORT: u16 = 80;
+pub const SERVICE_PORT: u16 = 80;
 /// Every pod listens on this one.
 const TARGET: u16 = 8080;
 
@@ -38,7 +43,7 @@ impl ServiceSpec {
         } else {
             Ipv4Addr::new(10, 96, 0, self.number).into()
         };
-        SocketAddr::new(ip, V4_ONLY_PORT)
+        SocketAddr::new(ip, SERVICE_PORT)
     }
 
     /// The NodePort on node A's address of a family.
@@ -55,7 +60,7 @@ impl ServiceSpec {
     fn ports(&self) -> [Port<'static>; 2] {
         ["TCP", "UDP"].map(|protocol| {
             let name = if protocol == "TCP" { "tcp" } else { "udp" };
-            Port::new(name, protocol, V4_ONLY_PORT, TARGET).node_port(self.node_port_number())
+            Port::new(name, protocol, SERVICE_PORT, TARGET).node_port(self.node_port_number())
         })
     }
 
@@ -110,6 +115,18 @@ impl Setup {
     pub fn set_endpoints(&self, service: ServiceSpec, pods: &[&Pod]) -> Result<()> {
         let objects = service.objects(&pod_endpoints(pods.iter().copied()));
         self.spec.manifests.put(service.name, &objects)
+    }
+
+    /// Waits until a dialled address is served, after a manifest was written.
+    pub fn served(&self, from: &Netns, to: SocketAddr) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            match from.run(|| ask(Proto::Tcp, to)) {
+                Ok(_) => return Ok(()),
+                Err(error) if begin.elapsed() > Duration::from_secs(5) => return Err(error),
+                Err(_) => {}
+            }
+        }
     }
 
     /// TCP connections that the pods accepted.

@@ -51,7 +51,11 @@ pub struct Network {
 impl Network {
     /// The way to `dst` for `len` bytes; 0: no matter how many.
     pub fn route(&self, dst: IpAddr, len: u32) -> Route {
-        if self.links.iter().any(|link| link.addresses.iter().any(|(own, _)| *own == dst)) {
+        if self
+            .links
+            .iter()
+            .any(|link| link.addresses.iter().any(|(own, _)| *own == dst))
+        {
             return Route::None;
         }
         let (index, hop) = match self.longest(dst) {
@@ -59,16 +63,24 @@ impl Network {
             Some(Via::Gateway(index, router)) => (index, router),
             Some(Via::Unreachable) | None => return Route::None,
         };
-        let Some(link) = self.link(index) else { return Route::None };
+        let Some(link) = self.link(index) else {
+            return Route::None;
+        };
         if len > link.mtu {
             return Route::TooBig { mtu: link.mtu };
         }
-        let known = self.neighbours.iter().find(|(device, ip, _)| *device == index && *ip == hop);
+        let known = self
+            .neighbours
+            .iter()
+            .find(|(device, ip, _)| *device == index && *ip == hop);
         let macs = known.map(|(_, _, mac)| {
             let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (*mac, link.mac);
             [a, b, c, d, e, f, g, h, i, j, k, l]
         });
-        Route::Via { device: index, macs }
+        Route::Via {
+            device: index,
+            macs,
+        }
     }
 
     /// The device with an index.
@@ -78,11 +90,15 @@ impl Network {
 
     fn longest(&self, dst: IpAddr) -> Option<Via> {
         let connected = self.links.iter().flat_map(|link| {
-            link.addresses.iter().map(|(ip, len)| (*ip, *len, Via::Device(link.index)))
+            link.addresses
+                .iter()
+                .map(|(ip, len)| (*ip, *len, Via::Device(link.index)))
         });
         let all = connected.chain(self.routes.iter().copied());
         let covering = all.filter(|(net, len, _)| covers(*net, *len, dst));
-        covering.max_by_key(|(_, len, _)| *len).map(|(_, _, via)| via)
+        covering
+            .max_by_key(|(_, len, _)| *len)
+            .map(|(_, _, via)| via)
     }
 
     /// What `ip -batch` must do to make it. Each device is one end of a veth pair whose other end,
@@ -91,7 +107,14 @@ impl Network {
         let mut lines = String::new();
         let mut line = |text: String| writeln!(lines, "{text}").expect("a String takes all");
         line("link set lo up".to_owned());
-        for Link { index, name, mac, mtu, addresses } in &self.links {
+        for Link {
+            index,
+            name,
+            mac,
+            mtu,
+            addresses,
+        } in &self.links
+        {
             let mac = spell(*mac);
             line(format!(
                 "link add {name} index {index} address {mac} mtu {mtu} type veth peer name {name}p"
@@ -108,14 +131,19 @@ impl Network {
             line(match via {
                 Via::Device(index) => format!("route add {net}/{len} dev {}", self.name(*index)),
                 Via::Gateway(index, router) => {
-                    format!("route add {net}/{len} via {router} dev {}", self.name(*index))
+                    format!(
+                        "route add {net}/{len} via {router} dev {}",
+                        self.name(*index)
+                    )
                 }
                 Via::Unreachable => format!("route add unreachable {net}/{len}"),
             });
         }
         for (index, ip, mac) in &self.neighbours {
             let (mac, name) = (spell(*mac), self.name(*index));
-            line(format!("neigh add {ip} lladdr {mac} dev {name} nud permanent"));
+            line(format!(
+                "neigh add {ip} lladdr {mac} dev {name} nud permanent"
+            ));
         }
         lines
     }
@@ -136,5 +164,9 @@ fn covers(net: IpAddr, len: u8, ip: IpAddr) -> bool {
         IpAddr::V6(ip) => ip.to_bits(),
     };
     let same_family = net.is_ipv4() == ip.is_ipv4();
-    same_family && (bits(net) ^ bits(ip)).checked_shr(128 - u32::from(len)).unwrap_or(0) == 0
+    same_family
+        && (bits(net) ^ bits(ip))
+            .checked_shr(128 - u32::from(len))
+            .unwrap_or(0)
+            == 0
 }

@@ -6,7 +6,10 @@ mod pods;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use tidegate_abi::{
     Address, Device, Ip4, Ip6, LocalPod, Settings,
@@ -32,6 +35,8 @@ pub(crate) struct Facts {
     pub(crate) node_addresses: Vec<IpAddr>,
     /// Those on which NodePorts answer.
     pub(crate) nodeport_addresses: Vec<IpAddr>,
+    /// All addresses of this host, whatever the device.
+    pub(crate) own_addresses: BTreeSet<IpAddr>,
     pub(crate) local_pods: BTreeMap<IpAddr, LocalPod>,
 }
 
@@ -58,6 +63,7 @@ impl Facts {
             devices,
             node_addresses,
             nodeport_addresses,
+            own_addresses: seen.addresses.iter().map(|address| address.ip).collect(),
             local_pods,
         }
     }

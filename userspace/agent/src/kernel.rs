@@ -11,6 +11,8 @@ pub(crate) trait Kernel: Maps<Ip4> + Maps<Ip6> + Send + 'static {
     fn adopted(&self) -> bool;
     fn attach_device(&mut self, name: &str, role: Role, attach: Attach) -> Result<Attached, Error>;
     fn detach_device(&mut self, name: &str) -> Result<(), Error>;
+    fn forget_links_except(&mut self, keep: &[u32]) -> Result<(), Error>;
+    fn set_host_backends(&mut self, wanted: bool) -> Result<(), Error>;
     fn set_settings(&mut self, settings: &Settings) -> Result<(), Error>;
     fn set_device(&mut self, index: u32, device: Option<Device>) -> Result<(), Error>;
     fn known_devices(&self) -> Result<Vec<(u32, Device)>, Error>;
@@ -43,6 +45,12 @@ impl Kernel for DataPath {
     }
     fn detach_device(&mut self, name: &str) -> Result<(), Error> {
         self.detach_device(name)
+    }
+    fn forget_links_except(&mut self, keep: &[u32]) -> Result<(), Error> {
+        self.forget_links_except(keep)
+    }
+    fn set_host_backends(&mut self, wanted: bool) -> Result<(), Error> {
+        self.set_host_backends(wanted)
     }
     fn set_settings(&mut self, settings: &Settings) -> Result<(), Error> {
         self.set_settings(settings)

@@ -114,6 +114,7 @@ impl<K: Kernel> Reconciler<K> {
     pub(crate) fn take_snapshot(&mut self, seen: &Snapshot) {
         let facts = Facts::derive(&self.config, seen, &self.facts.local_pods);
         self.is_stale |= self.facts.nodeport_addresses != facts.nodeport_addresses
+            || self.facts.own_addresses != facts.own_addresses
             || !self.facts.local_pods.keys().eq(facts.local_pods.keys());
         self.facts = facts;
         self.attach();
@@ -138,6 +139,8 @@ impl<K: Kernel> Reconciler<K> {
             let plan = self.planner.plan(&compiled.desired);
             self.problems.compiled = problems::lines(&compiled.problems);
             self.problems.planned = problems::lines(&plan.problems);
+            // Its replies must be met on their way out before the first packet is sent to it.
+            self.kernel.set_host_backends(self.has_host_backend(&compiled))?;
             self.compiled = Some(compiled);
             apply::writes(&mut self.kernel, &plan.writes)?;
             self.is_stale = false;
@@ -167,6 +170,13 @@ impl<K: Kernel> Reconciler<K> {
     pub(crate) fn report(&mut self) {
         self.problems.devices = self.attachments.failures();
         self.problems.report();
+    }
+
+    /// Whether a process of this host serves: an endpoint here that has one of the host's own addresses.
+    fn has_host_backend(&self, compiled: &Compiled) -> bool {
+        let own = &self.facts.own_addresses;
+        let endpoints = compiled.ports.iter().flat_map(|port| &port.endpoints);
+        endpoints.into_iter().any(|it| (it.used_cluster || it.used_local) && own.contains(&it.ip))
     }
 
     fn node(&self) -> NodeFacts {

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Step as _},
     host,
     load::missing,
-    object::CGROUP_PROGRAMS,
+    object::{CGROUP_PROGRAMS, HOST},
 };
 
 /// What a device is to the data path.
@@ -67,7 +67,7 @@ impl DataPath {
         let index = nix::net::if_::if_nametoindex(name).step(format_args!("no device {name}"))?;
         let (mode, why) = xdp_mode(name, role, attach);
         // The second stage first: it must be there when the first one leaves packets to it.
-        let tc = self.attach_tc(index, name, role)?;
+        let tc = self.attach_tc(index, name, role.program(), TcAttachType::Ingress)?;
         let hooks = match mode {
             Some(mode) => {
                 self.attach_xdp(index, name, mode)?;
@@ -80,6 +80,9 @@ impl DataPath {
             }
         };
         let _earlier = self.devices.insert(name.to_owned(), (index, role));
+        if self.host_backends {
+            self.attach_tc(index, name, HOST, TcAttachType::Egress)?;
+        }
         Ok(Attached { hooks, why })
     }
 
@@ -87,17 +90,8 @@ impl DataPath {
     pub fn detach_device(&mut self, name: &str) -> Result<(), Error> {
         let Some((index, role)) = self.devices.remove(name) else { return Ok(()) };
         remove_pin(&self.xdp_pin(index))?;
-        remove_pin(&self.tc_pin(index))?;
-        if !host::kernel_at_least(6, 6)
-            && let Ok(device) = CString::new(name)
-        {
-            let _gone = qdisc_detach_program(
-                device.as_c_str(),
-                TcAttachType::Ingress.into(),
-                role.program(),
-            );
-        }
-        Ok(())
+        self.detach_tc(index, name, role.program(), TcAttachType::Ingress)?;
+        self.detach_tc(index, name, HOST, TcAttachType::Egress)
     }
 
     /// Attaches the socket hooks to a cgroup v2 directory.
@@ -130,11 +124,53 @@ impl DataPath {
         Ok(())
     }
 
-    fn attach_tc(&mut self, index: u32, device: &str, role: Role) -> Result<&'static str, Error> {
-        let pin = self.tc_pin(index);
-        let program: &mut SchedClassifier = self.program(role.program())?;
+    /// Says whether processes of this host are backends: only then their replies are looked at, where
+    /// they leave.
+    pub fn set_host_backends(&mut self, wanted: bool) -> Result<(), Error> {
+        if self.host_backends == wanted {
+            return Ok(());
+        }
+        self.host_backends = wanted;
+        for (name, (index, _role)) in self.devices.clone() {
+            if wanted {
+                self.attach_tc(index, &name, HOST, TcAttachType::Egress)?;
+            } else {
+                self.detach_tc(index, &name, HOST, TcAttachType::Egress)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the links of an earlier run on devices other than these.
+    pub fn forget_links_except(&mut self, keep: &[u32]) -> Result<(), Error> {
+        let indexes = std::fs::read_dir(&self.pins.links)
+            .step(format_args!("cannot list {}", self.pins.links.display()))?
+            .filter_map(Result::ok)
+            .filter_map(|entry| index_of(&entry.file_name().to_string_lossy()))
+            .collect::<std::collections::BTreeSet<u32>>();
+        for index in indexes.into_iter().filter(|index| !keep.contains(index)) {
+            self.remove_links(index)?;
+        }
+        Ok(())
+    }
+
+    fn remove_links(&self, index: u32) -> Result<(), Error> {
+        remove_pin(&self.xdp_pin(index))?;
+        remove_pin(&self.tc_pin(index, TcAttachType::Ingress))?;
+        remove_pin(&self.tc_pin(index, TcAttachType::Egress))
+    }
+
+    fn attach_tc(
+        &mut self,
+        index: u32,
+        device: &str,
+        name: &'static str,
+        side: TcAttachType,
+    ) -> Result<&'static str, Error> {
+        let pin = self.tc_pin(index, side);
+        let program: &mut SchedClassifier = self.program(name)?;
         if !host::kernel_at_least(6, 6) {
-            return clsact(program, index, device, role);
+            return clsact(program, index, device, name, side);
         }
         if let Some(link) = pinned(&pin)
             && let Ok(link) = link.try_into()
@@ -144,13 +180,28 @@ impl DataPath {
             return Ok("tcx");
         }
         remove_pin(&pin)?;
-        let tcx = TcAttach::Tcx { attach_type: TcAttachType::Ingress, order: LinkOrder::default() };
+        let tcx = TcAttach::Tcx { attach_type: side, order: LinkOrder::default() };
         let id = program
             .attach(aya::programs::NetworkInterface::Index(index), tcx)
-            .step(format_args!("cannot attach {} to {device}", role.program()))?;
+            .step(format_args!("cannot attach {name} to {device}"))?;
         let link = program.take_link(id).step(format_args!("cannot keep the link of {device}"))?;
         pin_link(link, &pin)?;
         Ok("tcx")
+    }
+
+    fn detach_tc(
+        &mut self,
+        index: u32,
+        device: &str,
+        name: &str,
+        side: TcAttachType,
+    ) -> Result<(), Error> {
+        if !host::kernel_at_least(6, 6)
+            && let Ok(device) = CString::new(device)
+        {
+            let _gone = qdisc_detach_program(device.as_c_str(), side.into(), name);
+        }
+        remove_pin(&self.tc_pin(index, side))
     }
 
     fn attach_xdp(&mut self, index: u32, device: &str, mode: XdpMode) -> Result<(), Error> {
@@ -178,8 +229,9 @@ impl DataPath {
         program.try_into().step(format_args!("program {name} is of another kind"))
     }
 
-    fn tc_pin(&self, index: u32) -> PathBuf {
-        self.pins.links.join(format!("tc-{index}"))
+    fn tc_pin(&self, index: u32, side: TcAttachType) -> PathBuf {
+        let name = if side == TcAttachType::Egress { "out" } else { "tc" };
+        self.pins.links.join(format!("{name}-{index}"))
     }
 
     fn xdp_pin(&self, index: u32) -> PathBuf {
@@ -211,20 +263,26 @@ fn clsact(
     program: &mut SchedClassifier,
     index: u32,
     device: &str,
-    role: Role,
+    name: &str,
+    side: TcAttachType,
 ) -> Result<&'static str, Error> {
     const PRIORITY: u16 = 1;
     let interface = aya::programs::NetworkInterface::Index(index);
     // There already, or the attach below says what is wrong.
     let _there = qdisc_add_clsact(interface);
-    let _none = qdisc_detach_program(interface, TcAttachType::Ingress.into(), role.program());
+    let _none = qdisc_detach_program(interface, side.into(), name);
     let options = NlOptions { priority: PRIORITY, handle: TcHandle::new(0, 1), ..NlOptions::default() };
-    let attach = TcAttach::Netlink { parent: TcAttachType::Ingress.into(), options };
+    let attach = TcAttach::Netlink { parent: side.into(), options };
     let id = program
         .attach(interface, attach)
-        .step(format_args!("cannot attach {} to {device}", role.program()))?;
+        .step(format_args!("cannot attach {name} to {device}"))?;
     keep(program.take_link(id), device)?;
     Ok("clsact")
+}
+
+/// The interface index in the name of a link's pin.
+fn index_of(pin: &str) -> Option<u32> {
+    ["xdp-", "tc-", "out-"].iter().find_map(|kind| pin.strip_prefix(kind)?.parse().ok())
 }
 
 /// Lets a link outlive this process: its pin, or the qdisc, holds it.

@@ -8,7 +8,7 @@ use crate::{
     attach::{Role, remove_pin},
     error::{Error, Step as _},
     host,
-    object::Pins,
+    object::{HOST, Pins},
 };
 
 /// Removes every link and map pinned below the directory, and says what there was.
@@ -50,10 +50,11 @@ fn remove_filters() -> Vec<String> {
     let mut removed = Vec::new();
     let Ok(devices) = nix::net::if_::if_nameindex() else { return removed };
     for device in &devices {
-        for role in [Role::Uplink, Role::Pod, Role::Overlay] {
-            let parent = TcAttachType::Ingress.into();
-            if qdisc_detach_program(device.name(), parent, role.program()).is_ok() {
-                removed.push(format!("filter {} on {}", role.program(), device.name().to_string_lossy()));
+        let roles = [Role::Uplink, Role::Pod, Role::Overlay];
+        let ingress = roles.map(|role| (TcAttachType::Ingress, role.program()));
+        for (side, program) in ingress.into_iter().chain([(TcAttachType::Egress, HOST)]) {
+            if qdisc_detach_program(device.name(), side.into(), program).is_ok() {
+                removed.push(format!("filter {program} on {}", device.name().to_string_lossy()));
             }
         }
     }

@@ -9,7 +9,10 @@ pub(crate) static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tidegate-ebpf"));
 
 /// The packet programs.
-pub const PROGRAMS: [&str; 4] = ["xdp_uplink", "tc_uplink", "tc_pod", "tc_overlay"];
+pub const PROGRAMS: [&str; 5] = ["xdp_uplink", "tc_uplink", "tc_pod", "tc_overlay", HOST];
+
+/// The program at egress.
+pub(crate) const HOST: &str = "tc_host";
 
 /// The socket programs, one for each hook of a cgroup.
 pub const CGROUP_PROGRAMS: [&str; 8] = [

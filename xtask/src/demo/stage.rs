@@ -68,24 +68,18 @@ impl Stage {
         url: &str,
         pods: &[&str],
     ) -> Result<()> {
-        self.command(
-            place,
-            &format!("for i in $(seq {CALLS}); do curl -s {url}; done"),
-        );
-        let mut answers = BTreeMap::<String, usize>::new();
-        for _ in 0..CALLS {
-            let page = fetch(from, url)?;
-            let pod = page.split_whitespace().next_back().unwrap_or("nobody");
-            *answers.entry(pod.to_owned()).or_default() += 1;
-        }
-        for (pod, count) in &answers {
-            self.show(&format!("{pod} answered {count} times"));
-        }
+        let line = format!("for i in $(seq {CALLS}); do curl -s -m 3 {url}; done | sort | uniq -c");
+        self.command(place, &line);
+        let counted = from.sh(&line)?;
+        self.show(&counted);
+        let answers: BTreeMap<&str, usize> = counted.lines().filter_map(answer).collect();
         ensure!(
             answers.keys().eq(pods),
             "answers should come from {}",
             pods.join(" and ")
         );
+        let total: usize = answers.values().sum();
+        ensure!(total == CALLS, "{total} of {CALLS} calls were answered");
         Ok(())
     }
 
@@ -102,6 +96,13 @@ impl Stage {
         );
         Ok(())
     }
+}
+
+/// `14 Hello, 192.168.1.10, this is web-1`: who answered, and how often.
+fn answer(line: &str) -> Option<(&str, usize)> {
+    let mut words = line.split_whitespace();
+    let count = words.next()?.parse().ok()?;
+    Some((words.next_back()?, count))
 }
 
 fn fetch(from: &Netns, url: &str) -> Result<String> {

@@ -70,35 +70,54 @@ pub(super) fn answer<A: Ip + Icmp, P: Packet>(
     packet.store(headers.l3().wrapping_add(A::HEADER), head)
 }
 
-/// The sum over the quoted bytes.
+/// The sum over the quoted bytes: in strides of sixteen, then what is left of them.
 #[inline(always)]
 fn sum_quote<P: Packet>(packet: &P, l3: usize, quote: u32) -> Option<u32> {
-    let mut sum = 0u64;
-    let mut at = 0u32;
-    while at < QUOTE {
+    let (mut sum, mut at) = (0u64, 0u32);
+    for _ in 0..QUOTE / STRIDE {
+        if at.wrapping_add(STRIDE) > quote {
+            break;
+        }
         let offset = l3.wrapping_add(at as usize);
-        let word = match quote.saturating_sub(at) {
-            0 => break,
-            1 => pad(packet.load::<1>(offset)?),
-            2 => pad(packet.load::<2>(offset)?),
-            3 => pad(packet.load::<3>(offset)?),
-            _ => packet.load::<4>(offset)?,
-        };
-        sum = sum.wrapping_add(u64::from(u32::from_ne_bytes(word)));
-        at = at.wrapping_add(4);
+        let [first, second, third, fourth] =
+            words_of(packet.load::<{ STRIDE as usize }>(offset)?);
+        sum = sum.wrapping_add(first).wrapping_add(second).wrapping_add(third).wrapping_add(fourth);
+        at = at.wrapping_add(STRIDE);
+    }
+    let left = quote.wrapping_sub(at);
+    let mut offset = l3.wrapping_add(at as usize);
+    if left & 8 != 0 {
+        let [a, b, c, d, e, f, g, h] = packet.load::<8>(offset)?;
+        sum = sum.wrapping_add(word([a, b, c, d])).wrapping_add(word([e, f, g, h]));
+        offset = offset.wrapping_add(8);
+    }
+    if left & 4 != 0 {
+        sum = sum.wrapping_add(word(packet.load::<4>(offset)?));
+        offset = offset.wrapping_add(4);
+    }
+    if left & 2 != 0 {
+        let [a, b] = packet.load::<2>(offset)?;
+        sum = sum.wrapping_add(word([a, b, 0, 0]));
+        offset = offset.wrapping_add(2);
+    }
+    if left & 1 != 0 {
+        let [a] = packet.load::<1>(offset)?;
+        sum = sum.wrapping_add(word([a, 0, 0, 0]));
     }
     Some(checksum::fold32(sum))
 }
 
+/// Bytes that are summed at a time.
+const STRIDE: u32 = 16;
+
 #[inline(always)]
-fn pad<const N: usize>(bytes: [u8; N]) -> [u8; 4] {
-    let mut word = [0; 4];
-    let mut i = 0;
-    while i < N && i < 4 {
-        word[i] = bytes[i];
-        i = i.wrapping_add(1);
-    }
-    word
+fn words_of([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]: [u8; 16]) -> [u64; 4] {
+    [word([a, b, c, d]), word([e, f, g, h]), word([i, j, k, l]), word([m, n, o, p])]
+}
+
+#[inline(always)]
+fn word(bytes: [u8; 4]) -> u64 {
+    u64::from(u32::from_ne_bytes(bytes))
 }
 
 impl Icmp for Ip4 {

@@ -17,7 +17,10 @@ pub struct HostPacket {
 impl HostPacket {
     /// An ordinary frame.
     pub fn new(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.to_vec(), is_segmented: false }
+        Self {
+            bytes: bytes.to_vec(),
+            is_segmented: false,
+        }
     }
 }
 
@@ -53,7 +56,8 @@ impl Packet for HostPacket {
         if offset > self.bytes.len() {
             return None;
         }
-        self.bytes.splice(offset..offset, std::iter::repeat_n(0, room));
+        self.bytes
+            .splice(offset..offset, std::iter::repeat_n(0, room));
         Some(())
     }
 }

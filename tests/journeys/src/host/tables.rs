@@ -138,7 +138,10 @@ impl<A: Family> Tables<A> for HostTables {
     }
 
     fn with_work<R>(&self, headers: &Headers<A>, run: impl FnOnce(&mut Work<A>) -> R) -> Option<R> {
-        let mut work = Work { headers: *headers, ..Work::default() };
+        let mut work = Work {
+            headers: *headers,
+            ..Work::default()
+        };
         Some(run(&mut work))
     }
 

@@ -31,7 +31,14 @@ impl<A: Address> World<A> for HostWorld {
 
     fn socket_answers(&self, key: &FlowKey<A>) -> bool {
         let (ip, port) = (key.dst.to_ip(), key.dst_port.get());
-        let anywhere: IpAddr = if ip.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
-        [ip, anywhere].iter().any(|ip| self.sockets.contains(&(key.proto, SocketAddr::new(*ip, port))))
+        let anywhere: IpAddr = if ip.is_ipv4() {
+            [0; 4].into()
+        } else {
+            [0; 16].into()
+        };
+        [ip, anywhere].iter().any(|ip| {
+            self.sockets
+                .contains(&(key.proto, SocketAddr::new(*ip, port)))
+        })
     }
 }

@@ -29,6 +29,8 @@ impl Attachments {
         kernel: &mut K,
         wanted: &BTreeMap<u32, Wanted>,
     ) -> Result<(), Error> {
+        let keep: Vec<u32> = wanted.keys().copied().collect();
+        kernel.forget_links_except(&keep)?;
         for (index, _) in kernel.known_devices()? {
             if !wanted.contains_key(&index) {
                 kernel.set_device(index, None)?;

@@ -28,6 +28,7 @@ pub(super) struct State {
     pub(super) devices: BTreeMap<u32, Device>,
     pub(super) attached: BTreeMap<String, Role>,
     pub(super) settings: Option<Settings>,
+    pub(super) host_backends: bool,
     /// Devices that refuse to be attached.
     pub(super) stubborn: Vec<String>,
     /// How many more writes of frontends fail.
@@ -80,6 +81,13 @@ impl Kernel for Fake {
     }
     fn detach_device(&mut self, name: &str) -> Result<(), Error> {
         self.state().attached.remove(name);
+        Ok(())
+    }
+    fn forget_links_except(&mut self, _keep: &[u32]) -> Result<(), Error> {
+        Ok(())
+    }
+    fn set_host_backends(&mut self, wanted: bool) -> Result<(), Error> {
+        self.state().host_backends = wanted;
         Ok(())
     }
     fn set_settings(&mut self, settings: &Settings) -> Result<(), Error> {

@@ -1,0 +1,272 @@
+//! A machine under test, and the cases that a journey is run in.
+
+use std::net::SocketAddr;
+
+use tidegate_abi::Proto;
+use tidegate_frames::{
+    Frame,
+    frame::tcp::{ACK, PSH, SYN},
+    roles::{CLIENT_MAC, NODE_MAC},
+};
+
+use crate::{
+    machine::{Exit, Machine, Program, code},
+    on_host::HostMachine,
+    on_kernel::with_kernel,
+    record::{Record, Tuple},
+    scene::Scene,
+    textbook::{self, Places, UPLINK},
+};
+
+/// One of the cases of a journey.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// The family's addresses.
+    pub places: Places,
+    /// The transport.
+    pub proto: Proto,
+    /// Whether uplinks have an XDP stage too.
+    pub xdp: bool,
+}
+
+/// Both families, both transports, with and without XDP.
+pub fn all() -> Vec<Case> {
+    [tcp(), udp()].concat()
+}
+
+/// The cases of TCP.
+pub fn tcp() -> Vec<Case> {
+    cases(Proto::TCP)
+}
+
+/// The cases of UDP.
+pub fn udp() -> Vec<Case> {
+    cases(Proto::UDP)
+}
+
+/// IPv4 only.
+pub fn v4() -> Vec<Case> {
+    all()
+        .into_iter()
+        .filter(|case| case.places.unowned.is_ipv4())
+        .collect()
+}
+
+/// IPv6 only.
+pub fn v6() -> Vec<Case> {
+    all()
+        .into_iter()
+        .filter(|case| case.places.unowned.is_ipv6())
+        .collect()
+}
+
+/// Once for each family, where the transport plays no part.
+pub fn families() -> Vec<Case> {
+    tcp().into_iter().filter(|case| !case.xdp).collect()
+}
+
+fn cases(proto: Proto) -> Vec<Case> {
+    let families = [Places::v4(), Places::v6()];
+    let case = |places| [false, true].map(|xdp| Case { places, proto, xdp });
+    families.into_iter().flat_map(case).collect()
+}
+
+impl Case {
+    /// What a client sends first.
+    pub fn first(&self, src: SocketAddr, dst: SocketAddr) -> Vec<u8> {
+        match self.proto {
+            Proto::TCP => Frame::tcp(src, dst)
+                .flags(SYN)
+                .ack(0)
+                .options(&[2, 4, 5, 0xb4])
+                .build(),
+            _ => Frame::udp(src, dst).payload("first").build(),
+        }
+    }
+
+    /// What either side sends once the flow stands.
+    pub fn later(&self, src: SocketAddr, dst: SocketAddr) -> Vec<u8> {
+        match self.proto {
+            Proto::TCP => Frame::tcp(src, dst)
+                .flags(ACK | PSH)
+                .payload("later on")
+                .build(),
+            _ => Frame::udp(src, dst).payload("later on").build(),
+        }
+    }
+
+    /// What a backend sends first.
+    pub fn reply(&self, src: SocketAddr, dst: SocketAddr) -> Vec<u8> {
+        match self.proto {
+            Proto::TCP => Frame::tcp(src, dst).flags(SYN | ACK).build(),
+            _ => Frame::udp(src, dst).payload("reply").build(),
+        }
+    }
+
+    /// The first packet, padded with `payload` bytes of data.
+    pub fn with_payload(&self, src: SocketAddr, dst: SocketAddr, payload: usize) -> Vec<u8> {
+        let payload = vec![0x5a; payload];
+        match self.proto {
+            Proto::TCP => Frame::tcp(src, dst).flags(SYN).payload(payload).build(),
+            _ => Frame::udp(src, dst).payload(payload).build(),
+        }
+    }
+
+    /// A tuple of this case's transport.
+    pub fn tuple(&self, src: SocketAddr, dst: SocketAddr) -> Tuple {
+        Tuple {
+            proto: self.proto,
+            src,
+            dst,
+        }
+    }
+}
+
+/// A machine under test.
+pub struct Bench<'a> {
+    /// The machine itself.
+    pub machine: &'a mut dyn Machine,
+    xdp: bool,
+}
+
+impl Bench<'_> {
+    /// Begins anew with this scene.
+    pub fn start(&mut self, scene: &Scene) {
+        self.machine.start(scene);
+    }
+
+    /// A frame enters by the uplink.
+    pub fn uplink(&mut self, frame: &[u8]) -> Exit {
+        self.enters(UPLINK, frame)
+    }
+
+    /// A frame enters by an uplink: the second stage gets what the first one passes, untouched.
+    #[track_caller]
+    pub fn enters(&mut self, device: u32, frame: &[u8]) -> Exit {
+        if self.xdp {
+            let exit = self.machine.run(Program::XdpUplink, frame, device);
+            if exit.code != code::XDP_PASS {
+                return Exit {
+                    staged: true,
+                    ..exit
+                };
+            }
+            assert_eq!(
+                exit.frame, frame,
+                "{}: a frame that XDP passes is not touched",
+                exit.who
+            );
+        }
+        let exit = self.machine.run(Program::TcUplink, frame, device);
+        Exit {
+            staged: self.xdp,
+            ..exit
+        }
+    }
+
+    /// A pod sends a frame; `device` is the host end of its cable.
+    pub fn pod(&mut self, device: u32, frame: &[u8]) -> Exit {
+        self.machine
+            .run(Program::TcPod, &from_pod(device, frame), device)
+    }
+
+    /// A frame comes out of a tunnel.
+    pub fn overlay(&mut self, frame: &[u8]) -> Exit {
+        self.machine
+            .run(Program::TcOverlay, frame, textbook::OVERLAY)
+    }
+
+    /// The record that translates packets with this tuple.
+    #[track_caller]
+    pub fn record(&self, key: Tuple) -> Record {
+        let found = self.find(key);
+        found.unwrap_or_else(|| panic!("{}: no record of {key:?}", self.machine.name()))
+    }
+
+    /// The same, if there is one.
+    pub fn find(&self, key: Tuple) -> Option<Record> {
+        self.machine
+            .records()
+            .into_iter()
+            .find(|record| record.key == key)
+    }
+
+    /// Makes a record look as if its last packet came `ticks` ago.
+    #[track_caller]
+    pub fn age(&mut self, key: Tuple, ticks: u32) {
+        let record = self.record(key);
+        let seen = self.machine.tick().saturating_sub(ticks);
+        self.machine.put_record(&Record { seen, ..record });
+    }
+}
+
+/// The frame with the Ethernet addresses that it has on a pod's cable.
+fn from_pod(device: u32, frame: &[u8]) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    let host = textbook::network()
+        .link(device)
+        .map_or(NODE_MAC, |link| link.mac);
+    let pod = if device == textbook::POD {
+        textbook::POD_MAC
+    } else {
+        textbook::SIBLING_MAC
+    };
+    if frame[..12] == [NODE_MAC, CLIENT_MAC].concat() {
+        frame[..6].copy_from_slice(&host);
+        frame[6..12].copy_from_slice(&pod);
+    }
+    frame
+}
+
+/// A journey: what happens in it, on any machine.
+pub type Journey = fn(&mut Bench<'_>, &Case);
+
+/// Runs a journey on the host.
+pub fn on_host(cases: &[Case], journey: Journey) {
+    for case in cases {
+        println!("{case:?}");
+        journey(
+            &mut Bench {
+                machine: &mut HostMachine::new(),
+                xdp: case.xdp,
+            },
+            case,
+        );
+    }
+}
+
+/// Runs a journey on the loaded programs.
+pub fn in_kernel(cases: &[Case], journey: Journey) {
+    with_kernel(|machine| {
+        for case in cases {
+            println!("{case:?}");
+            journey(
+                &mut Bench {
+                    machine,
+                    xdp: case.xdp,
+                },
+                case,
+            );
+        }
+    });
+}
+
+/// Declares which journeys there are: two tests each, one on the host and one in the kernel.
+#[macro_export]
+macro_rules! journeys {
+    ($($cases:ident: $($name:ident),+;)+) => {$($(
+        mod $name {
+            use $crate::bench;
+
+            #[test]
+            fn on_the_host() {
+                bench::on_host(&bench::$cases(), super::$name);
+            }
+
+            #[test]
+            fn in_the_kernel() {
+                bench::in_kernel(&bench::$cases(), super::$name);
+            }
+        }
+    )+)+};
+}

@@ -1,0 +1,191 @@
+//! [`Machine`] on the host implementation.
+
+use std::net::{IpAddr, SocketAddr};
+
+use tidegate_abi::{
+    Address as _, Backend, BackendId, Device, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Port,
+    Proto, Settings, reason::Kind,
+};
+use tidegate_datapath::{Door, Entry, Stage, Tables as _, Verdict};
+
+use crate::{
+    host::{Family, Host, HostPacket},
+    machine::{Exit, Machine, Program},
+    record::{self, Record, Tuple},
+    scene::{Endpoint, Maps, Scene},
+    textbook,
+};
+
+/// Ticks go on for days before a test: nothing is older than the machine.
+const TICK: u32 = 1_000_000;
+
+/// The host.
+#[derive(Debug)]
+pub struct HostMachine(pub Host);
+
+impl HostMachine {
+    /// With the textbook network and empty maps.
+    pub fn new() -> Self {
+        let mut host = Host::default();
+        host.world.network = textbook::network();
+        host.world.tick.set(TICK);
+        Self(host)
+    }
+}
+
+impl Default for HostMachine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Machine for HostMachine {
+    fn name(&self) -> &'static str {
+        "host"
+    }
+
+    fn start(&mut self, scene: &Scene) {
+        *self = Self::new();
+        scene.write(&mut self.0);
+    }
+
+    fn change(&mut self, scene: &Scene) {
+        scene.write(&mut self.0);
+    }
+
+    fn run(&mut self, program: Program, frame: &[u8], device: u32) -> Exit {
+        let mut packet = HostPacket::new(frame);
+        let entry = Entry {
+            role: program.role(),
+            stage: program.stage(),
+            device,
+        };
+        let verdict = self.0.journey(&mut packet, entry);
+        Exit {
+            who: format!("host, {}", program.name()),
+            program,
+            device,
+            sent: frame.to_vec(),
+            frame: packet.bytes,
+            code: program.code(verdict.door),
+            reason: is_counted(program, verdict).then_some(verdict.reason),
+            door: Some(verdict.door),
+            staged: false,
+        }
+    }
+
+    fn records(&self) -> Vec<Record> {
+        let mut records = records_of::<Ip4>(&self.0);
+        records.extend(records_of::<Ip6>(&self.0));
+        records
+    }
+
+    fn put_record(&mut self, record: &Record) {
+        if let Some((key, flow)) = record::to_abi::<Ip4>(record) {
+            let _done: bool = self.0.tables.put_flow(&key, &flow);
+        }
+        if let Some((key, flow)) = record::to_abi::<Ip6>(record) {
+            let _done: bool = self.0.tables.put_flow(&key, &flow);
+        }
+    }
+
+    fn remove_record(&mut self, key: &Tuple) {
+        if let Some(key) = record::key_to_abi::<Ip4>(key) {
+            self.0.tables.remove_flow(&key);
+        }
+        if let Some(key) = record::key_to_abi::<Ip6>(key) {
+            self.0.tables.remove_flow(&key);
+        }
+    }
+
+    fn tick(&self) -> u32 {
+        self.0.world.tick.get()
+    }
+
+    fn occupy(&mut self, proto: Proto, at: SocketAddr) {
+        let _new: bool = self.0.world.sockets.insert((proto, at));
+    }
+}
+
+/// Each packet is counted once, by the stage that ends its journey.
+fn is_counted(program: Program, verdict: Verdict) -> bool {
+    let passed_by_xdp = program.stage() == Stage::Xdp
+        && program.code(verdict.door) == crate::machine::code::XDP_PASS;
+    if passed_by_xdp {
+        assert!(
+            verdict.door == Door::Stack && verdict.reason.kind() == Kind::Pass,
+            "{verdict:?}"
+        );
+    }
+    !passed_by_xdp
+}
+
+fn records_of<A: Family>(host: &Host) -> Vec<Record> {
+    let flows = A::side(&host.tables).flows.borrow();
+    flows
+        .iter()
+        .map(|(key, flow)| record::from_abi(key, flow))
+        .collect()
+}
+
+impl Maps for Host {
+    fn set_settings(&mut self, settings: &Settings) {
+        self.tables.settings.set(*settings);
+    }
+
+    fn set_device(&mut self, index: u32, device: Device) {
+        self.tables.devices.get_mut().insert(index, device);
+    }
+
+    fn set_local_pod(&mut self, ip: IpAddr, pod: LocalPod) {
+        if let Some(ip) = Ip4::from_ip(ip) {
+            self.tables.v4.local_pods.get_mut().insert(ip, pod);
+        }
+        if let Some(ip) = Ip6::from_ip(ip) {
+            self.tables.v6.local_pods.get_mut().insert(ip, pod);
+        }
+    }
+
+    fn set_backend(&mut self, id: BackendId, endpoint: Endpoint) {
+        let Endpoint {
+            at,
+            flags,
+            generation,
+        } = endpoint;
+        let port = Port::new(at.port());
+        if let Some(addr) = Ip4::from_ip(at.ip()) {
+            let backend = Backend {
+                addr,
+                port,
+                flags,
+                generation,
+            };
+            self.tables.v4.backends.get_mut().insert(id.0, backend);
+        }
+        if let Some(addr) = Ip6::from_ip(at.ip()) {
+            let backend = Backend {
+                addr,
+                port,
+                flags,
+                generation,
+            };
+            self.tables.v6.backends.get_mut().insert(id.0, backend);
+        }
+    }
+
+    fn set_slots(&mut self, slots: &[BackendId]) {
+        *self.tables.slots.get_mut() = slots.to_vec();
+    }
+
+    fn set_frontend(&mut self, at: SocketAddr, proto: Proto, frontend: Frontend) {
+        let port = Port::new(at.port());
+        if let Some(addr) = Ip4::from_ip(at.ip()) {
+            let key = FrontendKey::new(addr, port, proto);
+            self.tables.v4.frontends.get_mut().insert(key, frontend);
+        }
+        if let Some(addr) = Ip6::from_ip(at.ip()) {
+            let key = FrontendKey::new(addr, port, proto);
+            self.tables.v6.frontends.get_mut().insert(key, frontend);
+        }
+    }
+}

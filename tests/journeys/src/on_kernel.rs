@@ -1,0 +1,236 @@
+//! [`Machine`] on the loaded programs, through `BPF_PROG_TEST_RUN`.
+
+mod flows;
+mod lab;
+
+pub use lab::with_kernel;
+
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+
+use anyhow::Result;
+use tidegate_abi::{
+    Address as _, Backend, BackendId, Counter, Device, Frontend, FrontendKey, Ip4, Ip6, LocalPod,
+    Port, Proto, Reason, Settings,
+};
+use tidegate_loader::DataPath;
+
+use crate::{
+    machine::{Exit, Machine, Program, code},
+    record::{Record, Tuple},
+    scene::{Endpoint, Maps, Scene},
+};
+use flows::Flows;
+
+/// The loaded programs and their maps. A failing system call ends the test.
+pub struct KernelMachine {
+    data_path: DataPath,
+    flows: Flows,
+    /// The highest id that a backend has had.
+    backends: u32,
+    sockets: Vec<OwnedFd>,
+}
+
+impl KernelMachine {
+    fn counters(&self) -> Vec<Counter> {
+        self.data_path
+            .counters()
+            .expect("the map of counters can be read")
+    }
+
+    fn clear(&mut self) -> Result<()> {
+        self.sockets.clear();
+        self.flows.clear()?;
+        for (key, _) in self.data_path.frontends::<Ip4>()? {
+            self.data_path.set_frontend(key, None)?;
+        }
+        for (key, _) in self.data_path.frontends::<Ip6>()? {
+            self.data_path.set_frontend(key, None)?;
+        }
+        for (ip, _) in self.data_path.local_pods::<Ip4>()? {
+            self.data_path.set_local_pod(ip, None)?;
+        }
+        for (ip, _) in self.data_path.local_pods::<Ip6>()? {
+            self.data_path.set_local_pod(ip, None)?;
+        }
+        for (index, _) in self.data_path.known_devices()? {
+            self.data_path.set_device(index, None)?;
+        }
+        for id in 0..=self.backends {
+            self.data_path
+                .set_backend(BackendId(id), Backend::<Ip4>::default())?;
+            self.data_path
+                .set_backend(BackendId(id), Backend::<Ip6>::default())?;
+        }
+        self.backends = 0;
+        Ok(())
+    }
+}
+
+impl Machine for KernelMachine {
+    fn name(&self) -> &'static str {
+        "kernel"
+    }
+
+    fn start(&mut self, scene: &Scene) {
+        self.clear().expect("the maps can be cleared");
+        scene.write(self);
+    }
+
+    fn change(&mut self, scene: &Scene) {
+        scene.write(self);
+    }
+
+    fn run(&mut self, program: Program, frame: &[u8], device: u32) -> Exit {
+        let who = format!("kernel, {}", program.name());
+        let before = self.counters();
+        let outcome = self.data_path.try_run(program.name(), frame, device);
+        let outcome =
+            outcome.unwrap_or_else(|error| panic!("{who}, {} bytes: {error}", frame.len()));
+        let reason = moved(&who, &before, &self.counters(), frame.len());
+        let passed_by_xdp = program == Program::XdpUplink && outcome.code == code::XDP_PASS;
+        assert_eq!(
+            reason.is_none(),
+            passed_by_xdp,
+            "{who}: code {}, counted {reason:?}",
+            outcome.code
+        );
+        Exit {
+            who,
+            program,
+            device,
+            sent: frame.to_vec(),
+            frame: outcome.frame,
+            code: outcome.code,
+            reason,
+            door: None,
+            staged: false,
+        }
+    }
+
+    fn records(&self) -> Vec<Record> {
+        self.flows.all().expect("the maps of flows can be read")
+    }
+
+    fn put_record(&mut self, record: &Record) {
+        self.flows
+            .put(record)
+            .expect("a flow record can be written");
+    }
+
+    fn remove_record(&mut self, key: &Tuple) {
+        self.flows.remove(key).expect("the flow record is there");
+    }
+
+    fn tick(&self) -> u32 {
+        let now = nix::time::ClockId::CLOCK_MONOTONIC
+            .now()
+            .expect("there is a clock");
+        let nanoseconds = i128::from(now.tv_sec()) * 1_000_000_000 + i128::from(now.tv_nsec());
+        (nanoseconds >> tidegate_abi::flow::TICK_SHIFT) as u32
+    }
+
+    fn occupy(&mut self, proto: Proto, at: SocketAddr) {
+        let socket = match proto {
+            Proto::TCP => TcpListener::bind(at).map(OwnedFd::from),
+            _ => UdpSocket::bind(at).map(OwnedFd::from),
+        };
+        self.sockets
+            .push(socket.unwrap_or_else(|error| panic!("cannot bind to {at}: {error}")));
+    }
+}
+
+/// The one counter that moved, by one packet and the frame's bytes.
+fn moved(who: &str, before: &[Counter], after: &[Counter], len: usize) -> Option<Reason> {
+    let pairs = Reason::ALL.iter().zip(before.iter().zip(after));
+    let moved: Vec<_> = pairs
+        .filter(|(_, (before, after))| before != after)
+        .collect();
+    match moved.as_slice() {
+        [] => None,
+        [(reason, (before, after))] => {
+            let grown = (after.packets - before.packets, after.bytes - before.bytes);
+            assert_eq!(
+                grown,
+                (1, len as u64),
+                "{who}: {reason:?} grew by packets, bytes"
+            );
+            Some(**reason)
+        }
+        several => panic!(
+            "{who}: one packet moved {} counters: {several:?}",
+            several.len()
+        ),
+    }
+}
+
+impl Maps for KernelMachine {
+    fn set_settings(&mut self, settings: &Settings) {
+        self.data_path.set_settings(settings).expect("settings");
+    }
+
+    fn set_device(&mut self, index: u32, device: Device) {
+        self.data_path
+            .set_device(index, Some(device))
+            .expect("a device");
+    }
+
+    fn set_local_pod(&mut self, ip: IpAddr, pod: LocalPod) {
+        let done = match (Ip4::from_ip(ip), Ip6::from_ip(ip)) {
+            (Some(ip), _) => self.data_path.set_local_pod(ip, Some(pod)),
+            (_, Some(ip)) => self.data_path.set_local_pod(ip, Some(pod)),
+            _ => Ok(()),
+        };
+        done.expect("a pod");
+    }
+
+    fn set_backend(&mut self, id: BackendId, endpoint: Endpoint) {
+        self.backends = self.backends.max(id.0);
+        let Endpoint {
+            at,
+            flags,
+            generation,
+        } = endpoint;
+        let port = Port::new(at.port());
+        let done = match (Ip4::from_ip(at.ip()), Ip6::from_ip(at.ip())) {
+            (Some(addr), _) => self.data_path.set_backend(
+                id,
+                Backend {
+                    addr,
+                    port,
+                    flags,
+                    generation,
+                },
+            ),
+            (_, Some(addr)) => self.data_path.set_backend(
+                id,
+                Backend {
+                    addr,
+                    port,
+                    flags,
+                    generation,
+                },
+            ),
+            _ => Ok(()),
+        };
+        done.expect("a backend");
+    }
+
+    fn set_slots(&mut self, slots: &[BackendId]) {
+        self.data_path.set_slots(0, slots).expect("slots");
+    }
+
+    fn set_frontend(&mut self, at: SocketAddr, proto: Proto, frontend: Frontend) {
+        let port = Port::new(at.port());
+        let done = match (Ip4::from_ip(at.ip()), Ip6::from_ip(at.ip())) {
+            (Some(addr), _) => self
+                .data_path
+                .set_frontend(FrontendKey::new(addr, port, proto), Some(frontend)),
+            (_, Some(addr)) => self
+                .data_path
+                .set_frontend(FrontendKey::new(addr, port, proto), Some(frontend)),
+            _ => Ok(()),
+        };
+        done.expect("a frontend");
+    }
+}

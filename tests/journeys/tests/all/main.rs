@@ -1,0 +1,3 @@
+//! All journeys, in one binary: the programs are loaded once.
+
+mod clients;
