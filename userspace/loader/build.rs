@@ -9,8 +9,11 @@ const NIGHTLY: &str = "nightly-2026-06-01";
 fn main() -> Result<()> {
     let ebpf = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ebpf");
     println!("cargo::rerun-if-changed={ebpf}");
-    let features: &[&str] =
-        if std::env::var_os("CARGO_FEATURE_DEBUG_LOG").is_some() { &["debug-log"] } else { &[] };
+    let features: &[&str] = if std::env::var_os("CARGO_FEATURE_DEBUG_LOG").is_some() {
+        &["debug-log"]
+    } else {
+        &[]
+    };
     let programs = Package {
         name: "tidegate-programs",
         root_dir: concat!(env!("CARGO_MANIFEST_DIR"), "/../../ebpf/programs"),

@@ -9,9 +9,7 @@ use crate::{
 
 /// Index into the `backends4` or `backends6` map; 0 is never a backend.
 #[repr(transparent)]
-#[derive(
-    Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Pod, Zeroable,
-)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Pod, Zeroable)]
 pub struct BackendId(pub u32);
 
 /// Where a flow can be sent.

@@ -68,7 +68,12 @@ impl<A: Address> FrontendKey<A> {
     /// The key of a frontend.
     #[inline(always)]
     pub fn new(addr: A, port: Port, proto: Proto) -> Self {
-        Self { addr, port, proto, pad: 0 }
+        Self {
+            addr,
+            port,
+            proto,
+            pad: 0,
+        }
     }
 
     /// The key under which an allocated clusterIP itself is known.

@@ -74,6 +74,7 @@ reasons! {
     MidStreamReset = 26, Drop, "mid_stream_reset", "A TCP reset to a Service that belongs to no known flow.";
     SocketTranslated = 27, Forward, "socket_translated", "A host process's connect or send was given a backend.";
     SocketRefused = 28, Reject, "socket_refused", "A host process's connect or send found no usable endpoint.";
+    Untranslatable = 29, Drop, "untranslatable", "To a service address, but a fragment or neither TCP nor UDP: it must not wander off.";
 }
 
 /// Entries of the `counters` map.

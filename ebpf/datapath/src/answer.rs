@@ -23,7 +23,11 @@ const TTL: u8 = 64;
 /// The verdict on a packet that could not be parsed.
 #[inline(always)]
 pub fn without_headers(reason: Reason) -> Verdict {
-    let door = if matches!(reason.kind(), Kind::Drop) { Door::Drop } else { Door::Stack };
+    let door = if matches!(reason.kind(), Kind::Drop) {
+        Door::Drop
+    } else {
+        Door::Stack
+    };
     Verdict { reason, door }
 }
 
@@ -42,14 +46,28 @@ where
     T: Tables<A>,
 {
     match stop.reason.kind() {
-        Kind::Pass | Kind::Forward => Verdict { reason: stop.reason, door: Door::Stack },
-        Kind::Drop => Verdict { reason: stop.reason, door: Door::Drop },
-        Kind::Reject if entry.stage == Stage::Xdp => {
-            Verdict { reason: later(entry, stop).reason, door: Door::Stack }
-        }
-        Kind::Reject => match tables.with_work(headers, |work| reject(packet, &work.headers, stop)) {
-            Some(Some(())) => Verdict { reason: stop.reason, door: Door::Back },
-            _ => Verdict { reason: Reason::RejectFailed, door: Door::Drop },
+        Kind::Pass | Kind::Forward => Verdict {
+            reason: stop.reason,
+            door: Door::Stack,
+        },
+        Kind::Drop => Verdict {
+            reason: stop.reason,
+            door: Door::Drop,
+        },
+        Kind::Reject if entry.stage == Stage::Xdp => Verdict {
+            reason: later(entry, stop).reason,
+            door: Door::Stack,
+        },
+        Kind::Reject => match tables.with_work(headers, |work| reject(packet, &work.headers, stop))
+        {
+            Some(Some(())) => Verdict {
+                reason: stop.reason,
+                door: Door::Back,
+            },
+            _ => Verdict {
+                reason: Reason::RejectFailed,
+                door: Door::Drop,
+            },
         },
     }
 }

@@ -46,7 +46,10 @@ pub fn finish(sum: u32) -> u16 {
 pub fn addresses<A: Address>(old: (A, A), new: (A, A)) -> u32 {
     let mut sum = 0u64;
     let words = if size_of::<A>() == 4 { 1 } else { 4 };
-    let (old, new) = ([old.0.words(), old.1.words()], [new.0.words(), new.1.words()]);
+    let (old, new) = (
+        [old.0.words(), old.1.words()],
+        [new.0.words(), new.1.words()],
+    );
     let mut i = 0;
     while i < words {
         sum = sum
@@ -102,7 +105,9 @@ pub fn pseudo<A: Address>(src: A, dst: A, proto: tidegate_abi::Proto, len: u32) 
     let words = if size_of::<A>() == 4 { 1 } else { 4 };
     let mut i = 0;
     while i < words {
-        sum = sum.wrapping_add(u64::from(src[i])).wrapping_add(u64::from(dst[i]));
+        sum = sum
+            .wrapping_add(u64::from(src[i]))
+            .wrapping_add(u64::from(dst[i]));
         i = i.wrapping_add(1);
     }
     fold32(sum)

@@ -38,9 +38,17 @@ where
         return Err(Reason::NextStage.into());
     }
     let way = if flow.device != 0 {
-        Way { door: Door::Peer(flow.device), hops: 1, macs: None }
+        Way {
+            door: Door::Peer(flow.device),
+            hops: 1,
+            macs: None,
+        }
     } else {
-        let len = if packet.is_segmented() { 0 } else { headers.ip_len };
+        let len = if packet.is_segmented() {
+            0
+        } else {
+            headers.ip_len
+        };
         let route = world.route(entry.device, &translated(headers, flow), len);
         match entry.stage {
             Stage::Xdp => before_the_stack(entry, route)?,
@@ -63,9 +71,14 @@ fn translated<A: Address>(headers: &Headers<A>, flow: &Flow<A>) -> FlowKey<A> {
 #[inline(always)]
 fn before_the_stack(entry: Entry, route: Route) -> Result<Way, Stop> {
     match route {
-        Route::Via { device, macs: Some(macs) } if device == entry.device => {
-            Ok(Way { door: Door::Transmit, hops: 1, macs: Some(macs) })
-        }
+        Route::Via {
+            device,
+            macs: Some(macs),
+        } if device == entry.device => Ok(Way {
+            door: Door::Transmit,
+            hops: 1,
+            macs: Some(macs),
+        }),
         _ => Err(Reason::NextStage.into()),
     }
 }
@@ -73,16 +86,25 @@ fn before_the_stack(entry: Entry, route: Route) -> Result<Way, Stop> {
 #[inline(always)]
 fn by_route<A: Address>(flow: &Flow<A>, route: Route) -> Result<Way, Stop> {
     match route {
-        Route::Via { device, .. } => {
-            Ok(Way { door: Door::Neighbour(device), hops: 1, macs: None })
-        }
-        Route::TooBig { mtu } => Err(Stop { reason: Reason::TooBig, mtu }),
+        Route::Via { device, .. } => Ok(Way {
+            door: Door::Neighbour(device),
+            hops: 1,
+            macs: None,
+        }),
+        Route::TooBig { mtu } => Err(Stop {
+            reason: Reason::TooBig,
+            mtu,
+        }),
         // The stack refuses to forward what comes from one of the host's own addresses, and a reply
         // or a masqueraded packet does. Anything else it may know better what to do with.
         Route::None if flow.flags & (flags::REPLY | flags::MASQUERADE) != 0 => {
             Err(Reason::NoRoute.into())
         }
-        Route::None => Ok(Way { door: Door::Stack, hops: 0, macs: None }),
+        Route::None => Ok(Way {
+            door: Door::Stack,
+            hops: 0,
+            macs: None,
+        }),
     }
 }
 

@@ -18,7 +18,13 @@ use crate::{
 
 /// Runs the journey of a packet of one family, whose IP header begins at `l3`.
 #[inline(always)]
-pub fn journey<A, P, T, W>(packet: &mut P, tables: &T, world: &W, entry: Entry, l3: usize) -> Verdict
+pub fn journey<A, P, T, W>(
+    packet: &mut P,
+    tables: &T,
+    world: &W,
+    entry: Entry,
+    l3: usize,
+) -> Verdict
 where
     A: Ip + answer::Icmp,
     P: Packet,
@@ -27,7 +33,9 @@ where
 {
     let headers = match parse::headers::<A, P>(packet, l3) {
         Ok(headers) => headers,
-        Err(reason) => return answer::without_headers(reason),
+        Err(reason) => {
+            return answer::without_headers(service::guard::<A, _, _>(packet, tables, l3, reason));
+        }
     };
     match travel(packet, tables, world, entry, &headers) {
         Ok(verdict) => verdict,
@@ -52,14 +60,28 @@ where
 {
     // A flow that we know: apply its record, ask nothing else.
     if let Some(flow) = known::flow(tables, world, entry, headers) {
-        let reason = if flow.is_reply() { Reason::KnownReply } else { Reason::KnownFlow };
+        let reason = if flow.is_reply() {
+            Reason::KnownReply
+        } else {
+            Reason::KnownFlow
+        };
         return send(packet, world, entry, headers, &flow, reason);
     }
     let opened = tables.with_work(headers, |work| {
         open(tables, world, entry, work)?;
-        send(packet, world, entry, &work.headers, &work.flow, Reason::NewFlow)
+        send(
+            packet,
+            world,
+            entry,
+            &work.headers,
+            &work.flow,
+            Reason::NewFlow,
+        )
     });
-    opened.unwrap_or(Err(Stop { reason: Reason::FlowTableFull, mtu: 0 }))
+    opened.unwrap_or(Err(Stop {
+        reason: Reason::FlowTableFull,
+        mtu: 0,
+    }))
 }
 
 /// The first packet of a flow: `work.flow` becomes what to do with it and all that follow.
@@ -91,8 +113,14 @@ fn send<A: Ip, P: Packet, W: World<A>>(
 ) -> Result<Verdict, Stop> {
     let way = door::choose(packet, world, entry, headers, flow)?;
     match rewrite::apply(packet, headers, flow, &way) {
-        Some(()) => Ok(Verdict { reason, door: way.door }),
+        Some(()) => Ok(Verdict {
+            reason,
+            door: way.door,
+        }),
         // Half written at worst, so it must not travel on.
-        None => Ok(Verdict { reason: Reason::WriteFailed, door: Door::Drop }),
+        None => Ok(Verdict {
+            reason: Reason::WriteFailed,
+            door: Door::Drop,
+        }),
     }
 }

@@ -19,11 +19,14 @@ where
 {
     let flow = tables.flow(&headers.key)?;
     let now = world.tick();
+    if is_idle(&flow, now) {
+        return None;
+    }
     if flow.is_reply() {
         if is_strangers(tables, headers, &flow) {
             return None;
         }
-    } else if !counts(tables, headers, &flow, now) {
+    } else if !counts(tables, headers, &flow) {
         return None;
     }
     let moves = headers.key.proto == Proto::TCP && tcp::moves(headers.tcp_flags);
@@ -55,7 +58,11 @@ where
 /// A SYN-ACK on the record of a flow that is over answers somebody who dialled the backend directly
 /// from the same port: the record is in the way and goes.
 #[inline(always)]
-fn is_strangers<A: Address, T: Tables<A>>(tables: &T, headers: &Headers<A>, flow: &Flow<A>) -> bool {
+fn is_strangers<A: Address, T: Tables<A>>(
+    tables: &T,
+    headers: &Headers<A>,
+    flow: &Flow<A>,
+) -> bool {
     let stale = tcp::is_over(flow.state) && headers.tcp_flags & tcp::flag::SYN != 0;
     if stale {
         tables.remove_flow(&headers.key);
@@ -65,15 +72,7 @@ fn is_strangers<A: Address, T: Tables<A>>(tables: &T, headers: &Headers<A>, flow
 
 /// Whether a forward record still decides about this packet.
 #[inline(always)]
-fn counts<A: Address, T: Tables<A>>(
-    tables: &T,
-    headers: &Headers<A>,
-    flow: &Flow<A>,
-    now: u32,
-) -> bool {
-    if is_idle(flow, now) {
-        return false;
-    }
+fn counts<A: Address, T: Tables<A>>(tables: &T, headers: &Headers<A>, flow: &Flow<A>) -> bool {
     if headers.key.proto == Proto::TCP {
         // A new connection on an old tuple is a new flow (rule 5.3.1); a SYN on a live one is not.
         return !(tcp::opens(headers.tcp_flags) && tcp::is_over(flow.state));
@@ -100,7 +99,12 @@ where
     A: Address,
     T: Tables<A>,
 {
-    let Work { headers, flow, reply, reply_key: other } = work;
+    let Work {
+        headers,
+        flow,
+        reply,
+        reply_key: other,
+    } = work;
     tables.touch_flow(&headers.key, now);
     if flow.is_reply() {
         // The forward record carries the time that counts (rule 5.2.14).

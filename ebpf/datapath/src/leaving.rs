@@ -37,9 +37,19 @@ where
     }
     let flow = known::flow(tables, world, entry, &headers)?;
     // The stack has routed it, counted the hop and will find the neighbour.
-    let way = Way { door: Door::Stack, hops: 0, macs: None };
+    let way = Way {
+        door: Door::Stack,
+        hops: 0,
+        macs: None,
+    };
     Some(match rewrite::apply(packet, &headers, &flow, &way) {
-        Some(()) => Verdict { reason: Reason::KnownReply, door: Door::Stack },
-        None => Verdict { reason: Reason::WriteFailed, door: Door::Drop },
+        Some(()) => Verdict {
+            reason: Reason::KnownReply,
+            door: Door::Stack,
+        },
+        None => Verdict {
+            reason: Reason::WriteFailed,
+            door: Door::Drop,
+        },
     })
 }

@@ -32,7 +32,9 @@ pub fn apply<A: Ip, P: Packet>(
         udp,
         v6: A::HEADER == 40,
     };
-    let at = headers.l4().wrapping_add(if udp { UDP_CHECKSUM } else { TCP_CHECKSUM });
+    let at = headers
+        .l4()
+        .wrapping_add(if udp { UDP_CHECKSUM } else { TCP_CHECKSUM });
     packet.adjust_checksum(at, change)?;
     A::rewrite(packet, headers.l3(), way.hops, old, new)?;
     packet.store(headers.l4(), new_ports)?;

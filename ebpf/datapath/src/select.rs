@@ -44,7 +44,11 @@ pub fn pool(frontend: &Frontend, from_inside: bool) -> Result<Pool, Reason> {
     if frontend.cluster.len == 0 && frontend.local.len == 0 {
         return Err(Reason::NoEndpoints);
     }
-    let pool = if local_only { frontend.local } else { frontend.cluster };
+    let pool = if local_only {
+        frontend.local
+    } else {
+        frontend.cluster
+    };
     match (pool.len, local_only) {
         (0, true) => Err(Reason::NoLocalEndpoint),
         (0, false) => Err(Reason::NoEndpoints),
@@ -61,9 +65,15 @@ where
 {
     // The upper half of hash * len is uniform over the table, and cheaper than a division.
     let offset = (u64::from(hash).wrapping_mul(u64::from(pool.len)) >> 32) as u32;
-    let id = tables.slot(pool.start.wrapping_add(offset)).ok_or(Reason::BackendGone)?;
+    let id = tables
+        .slot(pool.start.wrapping_add(offset))
+        .ok_or(Reason::BackendGone)?;
     let backend = tables.backend(id).ok_or(Reason::BackendGone)?;
-    if backend.serves(backend.generation) { Ok(Choice { id, backend }) } else { Err(Reason::BackendGone) }
+    if backend.serves(backend.generation) {
+        Ok(Choice { id, backend })
+    } else {
+        Err(Reason::BackendGone)
+    }
 }
 
 /// A hash of the whole tuple, the same on every node and after every restart.
@@ -84,8 +94,14 @@ pub fn hash<A: Address>(key: &FlowKey<A>) -> u32 {
 /// One round of MurmurHash3 (x86, 32 bits).
 #[inline(always)]
 pub fn mix(hash: u32, word: u32) -> u32 {
-    let word = word.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593);
-    (hash ^ word).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64)
+    let word = word
+        .wrapping_mul(0xcc9e_2d51)
+        .rotate_left(15)
+        .wrapping_mul(0x1b87_3593);
+    (hash ^ word)
+        .rotate_left(13)
+        .wrapping_mul(5)
+        .wrapping_add(0xe654_6b64)
 }
 
 /// Its finaliser: every input bit reaches the upper bits, which choose the slot.

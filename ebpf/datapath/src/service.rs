@@ -3,8 +3,9 @@
 use tidegate_abi::{Address, Frontend, FrontendKey, Proto, Reason, frontend::flags};
 
 use crate::{
-    Tables, tcp,
-    parse::Headers,
+    Packet, Tables,
+    parse::{Headers, Ip},
+    tcp,
     verdict::{Entry, Role},
 };
 
@@ -23,7 +24,8 @@ where
     if key.dst == A::default() {
         return Err(Reason::NotService);
     }
-    let Some(frontend) = tables.frontend(&FrontendKey::new(key.dst, key.dst_port, key.proto)) else {
+    let Some(frontend) = tables.frontend(&FrontendKey::new(key.dst, key.dst_port, key.proto))
+    else {
         return Err(unowned(tables, entry, headers));
     };
     if frontend.has(flags::INTERNAL) && is_outside(tables, entry) {
@@ -39,6 +41,27 @@ where
 #[inline(always)]
 fn is_outside<A: Address, T: Tables<A>>(tables: &T, entry: Entry) -> bool {
     entry.role == Role::Uplink && !tables.external_cluster_ip()
+}
+
+/// What becomes of a packet that cannot be translated: in a service range it would only wander off by
+/// the default route, and perhaps come back by it (rules 2.4.10 and 2.4.12).
+#[inline(always)]
+pub fn guard<A, P, T>(packet: &P, tables: &T, l3: usize, reason: Reason) -> Reason
+where
+    A: Ip,
+    P: Packet,
+    T: Tables<A>,
+{
+    if !matches!(
+        reason,
+        Reason::NotTransport | Reason::Fragment | Reason::TooManyHeaders
+    ) {
+        return reason;
+    }
+    match A::destination(packet, l3) {
+        Some(dst) if tables.in_service_range(dst) => Reason::Untranslatable,
+        _ => reason,
+    }
 }
 
 #[inline(always)]

@@ -61,7 +61,9 @@ fn find<A: Address, T: Tables<A>>(tables: &T, call: &Call<A>) -> Result<Frontend
         Some(frontend) if loopback && !frontend.has(flags::NODE_PORT) => Err(Reason::NotService),
         Some(frontend) => Ok(frontend),
         None if loopback || !tables.in_service_range(addr) => Err(Reason::NotService),
-        None if tables.frontend(&FrontendKey::of_address(addr)).is_some() => Err(Reason::UnknownPort),
+        None if tables.frontend(&FrontendKey::of_address(addr)).is_some() => {
+            Err(Reason::UnknownPort)
+        }
         None => Err(Reason::NotOwned),
     }
 }
@@ -70,7 +72,10 @@ fn find<A: Address, T: Tables<A>>(tables: &T, call: &Call<A>) -> Result<Frontend
 #[inline(always)]
 fn hash<A: Address>(call: &Call<A>) -> u32 {
     let mut hash = select::mix(call.cookie as u32, (call.cookie >> 32) as u32);
-    hash = select::mix(hash, u32::from(call.port.get()) << 8 | u32::from(call.proto.0));
+    hash = select::mix(
+        hash,
+        u32::from(call.port.get()) << 8 | u32::from(call.proto.0),
+    );
     let mut i = 0;
     let words = call.addr.words();
     while i < 4 {
@@ -83,5 +88,11 @@ fn hash<A: Address>(call: &Call<A>) -> u32 {
 #[inline(always)]
 fn key<A>(call: &Call<A>, addr: A, port: Port) -> SocketKey<A> {
     let cookie = [call.cookie as u32, (call.cookie >> 32) as u32];
-    SocketKey { cookie, addr, port, proto: call.proto, pad: 0 }
+    SocketKey {
+        cookie,
+        addr,
+        port,
+        proto: call.proto,
+        pad: 0,
+    }
 }

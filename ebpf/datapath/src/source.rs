@@ -4,9 +4,7 @@
 //! its source keeps its port too, unless another live flow of the same client already uses it with this
 //! backend (rule 3.2.3). The reply record is what makes a tuple ours: it is added only if absent.
 
-use tidegate_abi::{
-    Address, Flow, FlowKey, Frontend, Port, Reason, device, flow::flags, frontend,
-};
+use tidegate_abi::{Address, Flow, FlowKey, Frontend, Port, Reason, device, flow::flags, frontend};
 
 use crate::{
     Insert, Tables, Work, World, known,
@@ -49,7 +47,11 @@ where
         service: service.service,
         seen: now,
         created: now,
-        flags: if masquerade.is_some() { flags::MASQUERADE } else { 0 },
+        flags: if masquerade.is_some() {
+            flags::MASQUERADE
+        } else {
+            0
+        },
         state: if opening { tcp::OPENING } else { tcp::NONE },
     };
     claim(tables, world, entry, work, masquerade.is_some())?;
@@ -77,26 +79,49 @@ where
 {
     let hairpin = choice.backend.addr == work.headers.key.src;
     if !hairpin {
-        let internal = service.flags & (frontend::flags::INTERNAL | frontend::flags::LOCAL_ONLY) != 0;
+        let internal =
+            service.flags & (frontend::flags::INTERNAL | frontend::flags::LOCAL_ONLY) != 0;
         let pods_own = entry.role == Role::Pod && internal;
         if choice.backend.is_local() || pods_own {
             return Ok(None);
         }
     }
-    let addr = if hairpin { tables.node_address() } else { outgoing(tables, world, entry, work, choice) };
-    if addr == A::default() { Err(Reason::NoMasqueradeAddress) } else { Ok(Some(addr)) }
+    let addr = if hairpin {
+        tables.node_address()
+    } else {
+        outgoing(tables, world, entry, work, choice)
+    };
+    if addr == A::default() {
+        Err(Reason::NoMasqueradeAddress)
+    } else {
+        Ok(Some(addr))
+    }
 }
 
 /// The address of the device by which the backend is reached (rule 3.2.1), else the node's.
 #[inline(always)]
-fn outgoing<A, T, W>(tables: &T, world: &W, entry: Entry, work: &mut Work<A>, choice: &Choice<A>) -> A
+fn outgoing<A, T, W>(
+    tables: &T,
+    world: &W,
+    entry: Entry,
+    work: &mut Work<A>,
+    choice: &Choice<A>,
+) -> A
 where
     A: Address,
     T: Tables<A>,
     W: World<A>,
 {
-    let Work { headers, reply_key: ahead, .. } = work;
-    *ahead = FlowKey { dst: choice.backend.addr, dst_port: choice.backend.port, ..headers.key };
+    let Work {
+        headers,
+        reply_key: ahead,
+        ..
+    } = work;
+    *ahead = FlowKey {
+        dst: choice.backend.addr,
+        dst_port: choice.backend.port,
+        ..headers.key
+    };
     if let Route::Via { device, .. } = world.route(entry.device, ahead, 0)
         && let Some(device) = tables.device(device)
         && A::of_device(&device) != A::default()
@@ -119,7 +144,9 @@ where
     if !choice.backend.is_local() {
         return 0;
     }
-    let Some(pod) = tables.local_pod(choice.backend.addr) else { return 0 };
+    let Some(pod) = tables.local_pod(choice.backend.addr) else {
+        return 0;
+    };
     match tables.device(pod.device) {
         Some(device) if device.flags & device::flags::PEER != 0 => pod.device,
         _ => 0,
@@ -140,12 +167,18 @@ where
     T: Tables<A>,
     W: World<A>,
 {
-    let Work { headers, flow, reply, reply_key: at } = work;
+    let Work {
+        headers,
+        flow,
+        reply,
+        reply_key: at,
+    } = work;
     let key = &headers.key;
     *reply = known::reply_of(key, flow, known::reply_device(tables, entry), flow.seen);
     let (first, last) = tables.masquerade_ports();
     let size = u32::from(last.wrapping_sub(first)).wrapping_add(1);
-    let start = (u64::from(select::finish(select::hash(key))).wrapping_mul(u64::from(size)) >> 32) as u32;
+    let start =
+        (u64::from(select::finish(select::hash(key))).wrapping_mul(u64::from(size)) >> 32) as u32;
     let mut attempt = 0;
     // A flow that keeps its source tries its own port first, then the range like the others.
     let own = if masquerade { 0 } else { 1 };
@@ -176,7 +209,12 @@ where
 
 /// Whether an existing reply record may be taken over: it is this flow's own, or its flow is over.
 #[inline(always)]
-fn is_free<A: Address, T: Tables<A>>(tables: &T, key: &FlowKey<A>, at: &FlowKey<A>, now: u32) -> bool {
+fn is_free<A: Address, T: Tables<A>>(
+    tables: &T,
+    key: &FlowKey<A>,
+    at: &FlowKey<A>,
+    now: u32,
+) -> bool {
     match tables.flow(at) {
         Some(reply) => {
             reply.leads_to(key) || tcp::is_over(reply.state) || known::is_idle(&reply, now)

@@ -33,8 +33,15 @@ pub const CLOSED: u16 = 5;
 pub const RESET: u16 = 6;
 
 /// The states' names, by number.
-pub const NAMES: [&str; 7] =
-    ["none", "opening", "open", "client-done", "backend-done", "closed", "reset"];
+pub const NAMES: [&str; 7] = [
+    "none",
+    "opening",
+    "open",
+    "client-done",
+    "backend-done",
+    "closed",
+    "reset",
+];
 
 /// Whether the flags open a connection.
 #[inline(always)]

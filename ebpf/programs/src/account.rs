@@ -31,7 +31,9 @@ pub(crate) fn report<P: Packet>(packet: &P, reason: Reason, device: u32) {
     if random & mask != 0 {
         return;
     }
-    let Some(mut entry) = EVENTS.reserve::<Event>(0) else { return };
+    let Some(mut entry) = EVENTS.reserve::<Event>(0) else {
+        return;
+    };
     let event = entry.as_mut_ptr();
     // SAFETY: memory of the ring, reserved for this event; each field is written below or here.
     unsafe {

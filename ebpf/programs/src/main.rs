@@ -5,7 +5,10 @@
 //! [`tables`], [`world`] and [`socket`], each block with the fact that makes it true.
 #![no_std]
 #![no_main]
-#![expect(unstable_features, reason = "inline assembly for BPF is not stable yet; see `packet`")]
+#![expect(
+    unstable_features,
+    reason = "inline assembly for BPF is not stable yet; see `packet`"
+)]
 #![feature(asm_experimental_arch)]
 
 mod maps;

@@ -6,8 +6,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use tidegate_abi::{
-    Backend, Counter, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings, SocketKey,
-    SocketPeer, maps as size, reason, settings::Frozen,
+    Backend, Counter, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings,
+    SocketKey, SocketPeer, maps as size, reason, settings::Frozen,
 };
 use tidegate_datapath::Work;
 
@@ -48,8 +48,11 @@ pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(size::EVENTS_BYTES, 
 
 /// Set by the loader before the programs are loaded, read-only ever after.
 #[unsafe(no_mangle)]
-static FROZEN: Frozen =
-    Frozen { netns_cookie: 0, has_set_retval: 0, event_shift: 32 };
+static FROZEN: Frozen = Frozen {
+    netns_cookie: 0,
+    has_set_retval: 0,
+    event_shift: 32,
+};
 
 /// The frozen globals, as the loader set them.
 #[inline(always)]

@@ -107,14 +107,18 @@ unsafe fn write<const N: usize>(bytes: *mut [u8; N], value: [u8; N]) {
         let to = bytes.addr().wrapping_add(i);
         let word = u32::from_ne_bytes([value[i], value[i + 1], value[i + 2], value[i + 3]]);
         // SAFETY: four bytes of the range that the caller vouches for.
-        unsafe { asm!("*(u32 *)({0} + 0) = {1}", in(reg) to, in(reg) u64::from(word), options(nostack)) };
+        unsafe {
+            asm!("*(u32 *)({0} + 0) = {1}", in(reg) to, in(reg) u64::from(word), options(nostack))
+        };
         i = i.wrapping_add(4);
     }
     if i.wrapping_add(2) <= N {
         let to = bytes.addr().wrapping_add(i);
         let half = u16::from_ne_bytes([value[i], value[i + 1]]);
         // SAFETY: two bytes of the same range.
-        unsafe { asm!("*(u16 *)({0} + 0) = {1}", in(reg) to, in(reg) u64::from(half), options(nostack)) };
+        unsafe {
+            asm!("*(u16 *)({0} + 0) = {1}", in(reg) to, in(reg) u64::from(half), options(nostack))
+        };
         i = i.wrapping_add(2);
     }
     if i < N {

@@ -139,7 +139,12 @@ fn call<P: Place>(ctx: *mut bpf_sock_addr) -> Option<Call<P::Addr>> {
     if netns != frozen().netns_cookie || (proto != Proto::TCP && proto != Proto::UDP) {
         return None;
     }
-    Some(Call { addr: P::get(ctx), port: Port::from_be16(port as u16), proto, cookie })
+    Some(Call {
+        addr: P::get(ctx),
+        port: Port::from_be16(port as u16),
+        proto,
+        cookie,
+    })
 }
 
 #[inline(always)]
@@ -151,7 +156,9 @@ fn set_port(ctx: *mut bpf_sock_addr, port: Port) {
 /// connect() and sendto(): the backend instead of the frontend.
 #[inline(always)]
 fn out<P: Place>(ctx: *mut bpf_sock_addr) -> i32 {
-    let Some(call) = call::<P>(ctx) else { return ALLOW };
+    let Some(call) = call::<P>(ctx) else {
+        return ALLOW;
+    };
     match socket::dial(&Maps, &call) {
         Ok(choice) => {
             P::set(ctx, choice.backend.addr);
@@ -162,7 +169,11 @@ fn out<P: Place>(ctx: *mut bpf_sock_addr) -> i32 {
         Err(Reason::NotService) => ALLOW,
         Err(reason) => {
             account::count(Reason::SocketRefused, 0);
-            deny(if matches!(reason.kind(), Kind::Reject) { ECONNREFUSED } else { EHOSTUNREACH })
+            deny(if matches!(reason.kind(), Kind::Reject) {
+                ECONNREFUSED
+            } else {
+                EHOSTUNREACH
+            })
         }
     }
 }
@@ -180,7 +191,9 @@ fn deny(error: i32) -> i32 {
 /// recvfrom() and getpeername(): the frontend instead of the backend.
 #[inline(always)]
 fn back<P: Place>(ctx: *mut bpf_sock_addr) -> i32 {
-    let Some(call) = call::<P>(ctx) else { return ALLOW };
+    let Some(call) = call::<P>(ctx) else {
+        return ALLOW;
+    };
     if let Some(peer) = socket::dialled(&Maps, &call) {
         P::set(ctx, peer.addr);
         set_port(ctx, peer.port);

@@ -9,8 +9,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray},
 };
 use tidegate_abi::{
-    Address, Backend, BackendId, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings,
-    SocketKey, SocketPeer, settings::flags,
+    Address, Backend, BackendId, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod,
+    Settings, SocketKey, SocketPeer, settings::flags,
 };
 use tidegate_datapath::{Insert, Tables, Work, parse::Headers};
 
@@ -140,7 +140,9 @@ impl<A: Family> Tables<A> for Maps {
 
     #[inline(always)]
     fn masquerade_ports(&self) -> (u16, u16) {
-        settings().map_or((0, 0), |settings| (settings.masquerade_min, settings.masquerade_max))
+        settings().map_or((0, 0), |settings| {
+            (settings.masquerade_min, settings.masquerade_max)
+        })
     }
 
     #[inline(always)]

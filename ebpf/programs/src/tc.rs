@@ -17,7 +17,12 @@ use tidegate_datapath::{
     parse::{self, Ip, Network},
 };
 
-use crate::{account, packet::Skb, tables::{Family, Maps}, world::{Kernel, Lookup}};
+use crate::{
+    account,
+    packet::Skb,
+    tables::{Family, Maps},
+    world::{Kernel, Lookup},
+};
 
 /// On to the next program, then to the stack: `TCX_NEXT`, or `TC_ACT_UNSPEC` on a clsact qdisc.
 const NEXT: i32 = -1;
@@ -62,7 +67,11 @@ pub(crate) fn tc_host(ctx: TcContext) -> i32 {
 #[inline(never)]
 fn leave<A: Family + Lookup + Ip>(skb: *mut __sk_buff, l3: u32) -> i32 {
     let (mut packet, len) = (Skb(skb), packet_len(skb));
-    let entry = Entry { role: Role::Uplink, stage: Stage::Tc, device: device(skb) };
+    let entry = Entry {
+        role: Role::Uplink,
+        stage: Stage::Tc,
+        device: device(skb),
+    };
     match leaving::<A, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry, l3 as usize) {
         Some(verdict) => finish(packet, len, verdict),
         None => NEXT,
@@ -91,16 +100,26 @@ fn neither(skb: *mut __sk_buff, reason: Reason) -> i32 {
 #[inline(never)]
 fn v4(skb: *mut __sk_buff, l3: u32, role: Role) -> i32 {
     let (mut packet, len) = (Skb(skb), packet_len(skb));
-    let entry = Entry { role, stage: Stage::Tc, device: device(skb) };
-    let verdict = journey::<Ip4, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry, l3 as usize);
+    let entry = Entry {
+        role,
+        stage: Stage::Tc,
+        device: device(skb),
+    };
+    let verdict =
+        journey::<Ip4, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry, l3 as usize);
     finish(packet, len, verdict)
 }
 
 #[inline(never)]
 fn v6(skb: *mut __sk_buff, l3: u32, role: Role) -> i32 {
     let (mut packet, len) = (Skb(skb), packet_len(skb));
-    let entry = Entry { role, stage: Stage::Tc, device: device(skb) };
-    let verdict = journey::<Ip6, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry, l3 as usize);
+    let entry = Entry {
+        role,
+        stage: Stage::Tc,
+        device: device(skb),
+    };
+    let verdict =
+        journey::<Ip6, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry, l3 as usize);
     finish(packet, len, verdict)
 }
 

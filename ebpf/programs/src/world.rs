@@ -75,10 +75,20 @@ impl<A: Lookup> World<A> for Kernel {
 
     #[inline(always)]
     fn route(&self, device: u32, key: &FlowKey<A>, len: u32) -> Route {
-        let mut found = Found { device: 0, mtu: 0, macs: [0; 12] };
+        let mut found = Found {
+            device: 0,
+            mtu: 0,
+            macs: [0; 12],
+        };
         match ask_fib(self.0, device, len, key, &mut found) {
-            SUCCESS => Route::Via { device: found.device, macs: Some(found.macs) },
-            NO_NEIGHBOUR => Route::Via { device: found.device, macs: None },
+            SUCCESS => Route::Via {
+                device: found.device,
+                macs: Some(found.macs),
+            },
+            NO_NEIGHBOUR => Route::Via {
+                device: found.device,
+                macs: None,
+            },
             TOO_BIG => Route::TooBig { mtu: found.mtu },
             _ => Route::None,
         }

@@ -35,14 +35,26 @@ fn neither(ctx: *mut xdp_md, reason: Reason) -> u32 {
 #[inline(never)]
 fn v4(ctx: *mut xdp_md, l3: u32) -> u32 {
     let mut packet = Xdp(ctx);
-    let verdict = journey::<Ip4, _, _, _>(&mut packet, &Maps, &Kernel(ctx.cast()), entry(ctx), l3 as usize);
+    let verdict = journey::<Ip4, _, _, _>(
+        &mut packet,
+        &Maps,
+        &Kernel(ctx.cast()),
+        entry(ctx),
+        l3 as usize,
+    );
     finish(packet, verdict)
 }
 
 #[inline(never)]
 fn v6(ctx: *mut xdp_md, l3: u32) -> u32 {
     let mut packet = Xdp(ctx);
-    let verdict = journey::<Ip6, _, _, _>(&mut packet, &Maps, &Kernel(ctx.cast()), entry(ctx), l3 as usize);
+    let verdict = journey::<Ip6, _, _, _>(
+        &mut packet,
+        &Maps,
+        &Kernel(ctx.cast()),
+        entry(ctx),
+        l3 as usize,
+    );
     finish(packet, verdict)
 }
 
@@ -50,7 +62,11 @@ fn v6(ctx: *mut xdp_md, l3: u32) -> u32 {
 fn entry(ctx: *mut xdp_md) -> Entry {
     // SAFETY: the context is valid for as long as the program runs.
     let device = unsafe { (*ctx).ingress_ifindex };
-    Entry { role: Role::Uplink, stage: Stage::Xdp, device }
+    Entry {
+        role: Role::Uplink,
+        stage: Stage::Xdp,
+        device,
+    }
 }
 
 #[inline(always)]

@@ -8,7 +8,10 @@ use tidegate_e2e::Setup;
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let attach = args.next().unwrap_or_else(|| "auto".into());
-    let seconds = args.next().and_then(|text| text.parse().ok()).unwrap_or(600);
+    let seconds = args
+        .next()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(600);
     let setup = Setup::new(&attach, attach == "auto", &[])?;
     println!("client {}", setup.scene.client.name());
     println!("node A {}", setup.scene.a.ns.name());

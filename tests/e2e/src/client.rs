@@ -66,8 +66,11 @@ pub fn dial(port: u16, to: SocketAddr) -> Result<TcpStream> {
 }
 
 fn any(like: SocketAddr, port: u16) -> SocketAddr {
-    let ip: IpAddr =
-        if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let ip: IpAddr = if like.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
     SocketAddr::new(ip, port)
 }
 
@@ -75,7 +78,11 @@ fn ask_tcp(port: u16, to: SocketAddr) -> Result<Answer> {
     let stream = dial(port, to).with_context(|| format!("connect to {to}"))?;
     let local = stream.local_addr()?;
     // A host process must see the address that it dialled, although the socket has another.
-    ensure!(stream.peer_addr()? == to, "getpeername says {}, dialled {to}", stream.peer_addr()?);
+    ensure!(
+        stream.peer_addr()? == to,
+        "getpeername says {}, dialled {to}",
+        stream.peer_addr()?
+    );
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     let _bytes = reader.read_line(&mut line).context("read the greeting")?;
@@ -85,7 +92,11 @@ fn ask_tcp(port: u16, to: SocketAddr) -> Result<Answer> {
     reader.read_exact(&mut echo).context("read the echo")?;
     ensure!(&echo == b"tide", "the echo is {echo:?}");
     let (backend, seen_as) = EchoServer::parse(&line)?;
-    Ok(Answer { backend, seen_as, local })
+    Ok(Answer {
+        backend,
+        seen_as,
+        local,
+    })
 }
 
 /// An unconnected UDP socket.
@@ -102,7 +113,10 @@ impl Udp {
 
     /// Sends one datagram and waits for its answer.
     pub fn ask(&self, to: SocketAddr) -> Result<Answer> {
-        let _sent = self.0.send_to(b"tide", to).with_context(|| format!("send to {to}"))?;
+        let _sent = self
+            .0
+            .send_to(b"tide", to)
+            .with_context(|| format!("send to {to}"))?;
         let mut buffer = [0; 512];
         let (len, from) = self.0.recv_from(&mut buffer).context("no answer")?;
         ensure!(from == to, "the answer came from {from}, dialled {to}");
@@ -110,6 +124,10 @@ impl Udp {
         let (line, payload) = text.split_once('\n').context("an answer of one line")?;
         ensure!(payload == "tide", "the echo is {payload:?}");
         let (backend, seen_as) = EchoServer::parse(line)?;
-        Ok(Answer { backend, seen_as, local: self.0.local_addr()? })
+        Ok(Answer {
+            backend,
+            seen_as,
+            local: self.0.local_addr()?,
+        })
     }
 }

@@ -4,4 +4,4 @@ mod client;
 mod setup;
 
 pub use client::{Answer, Proto, Udp, ask, ask_from, ask_many, dial};
-pub use setup::{ServiceSpec, Setup, SERVICE_PORT};
+pub use setup::{SERVICE_PORT, ServiceSpec, Setup};

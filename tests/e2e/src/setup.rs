@@ -8,7 +8,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tidegate_rig::{
-    Agent, AgentSpec, EchoServer, Endpoint, Netns, Pod, Port, TwoNodes, XdpPass, pod_endpoints, service, slices,
+    Agent, AgentSpec, EchoServer, Endpoint, Netns, Pod, Port, TwoNodes, XdpPass, pod_endpoints,
+    service, slices,
 };
 
 use crate::client::{Proto, ask};
@@ -76,20 +77,39 @@ impl ServiceSpec {
 
 impl Setup {
     /// One pod on this node.
-    pub const LOCAL: ServiceSpec = ServiceSpec { name: "local", number: 11 };
+    pub const LOCAL: ServiceSpec = ServiceSpec {
+        name: "local",
+        number: 11,
+    };
     /// One pod on the other node.
-    pub const REMOTE: ServiceSpec = ServiceSpec { name: "remote", number: 12 };
+    pub const REMOTE: ServiceSpec = ServiceSpec {
+        name: "remote",
+        number: 12,
+    };
     /// Four pods, two on each node.
-    pub const SPREAD: ServiceSpec = ServiceSpec { name: "spread", number: 13 };
+    pub const SPREAD: ServiceSpec = ServiceSpec {
+        name: "spread",
+        number: 13,
+    };
     /// Nobody.
-    pub const EMPTY: ServiceSpec = ServiceSpec { name: "empty", number: 14 };
+    pub const EMPTY: ServiceSpec = ServiceSpec {
+        name: "empty",
+        number: 14,
+    };
     /// The same pod as [`Self::REMOTE`], behind other frontends.
-    pub const TWIN: ServiceSpec = ServiceSpec { name: "twin", number: 15 };
+    pub const TWIN: ServiceSpec = ServiceSpec {
+        name: "twin",
+        number: 15,
+    };
 
     /// Builds the scene; `attach` as in `--attach`, `offloads` for every device of the LAN and the pods.
     pub fn new(attach: &str, offloads: bool, args: &[&str]) -> Result<Self> {
         let scene = TwoNodes::builder().pods(3, 2).offloads(offloads).build()?;
-        let awake = if attach == "xdp" { vec![XdpPass::attach(&scene.lan, "nodea")?] } else { vec![] };
+        let awake = if attach == "xdp" {
+            vec![XdpPass::attach(&scene.lan, "nodea")?]
+        } else {
+            vec![]
+        };
         let echoes = scene
             .pods()
             .map(|pod| EchoServer::start(&pod.ns, &pod.name, TARGET))
@@ -99,7 +119,10 @@ impl Setup {
             .args(["--service-cidr", "10.96.0.0/12,fd00:96::/112"])
             .args(args.iter().copied());
         let setup = |service: ServiceSpec, pods: &[&Pod]| {
-            spec.manifests.put(service.name, &service.objects(&pod_endpoints(pods.iter().copied())))
+            spec.manifests.put(
+                service.name,
+                &service.objects(&pod_endpoints(pods.iter().copied())),
+            )
         };
         let (a, b) = (&scene.a.pods, &scene.b.pods);
         setup(Self::LOCAL, &[&a[0]])?;
@@ -108,7 +131,13 @@ impl Setup {
         setup(Self::SPREAD, &[&a[0], &a[1], &b[0], &b[1]])?;
         setup(Self::EMPTY, &[])?;
         let agent = spec.start().context("start the agent")?;
-        Ok(Self { agent, spec, echoes, _awake: awake, scene })
+        Ok(Self {
+            agent,
+            spec,
+            echoes,
+            _awake: awake,
+            scene,
+        })
     }
 
     /// Gives a Service other endpoints.

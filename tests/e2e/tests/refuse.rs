@@ -30,7 +30,10 @@ fn rule_2_4_1_without_endpoints_tcp_is_refused_at_once() -> Result<()> {
             for (from, to) in callers(&setup, v6) {
                 let (error, took) = from.run(|| {
                     let begin = Instant::now();
-                    (TcpStream::connect_timeout(&to, Duration::from_secs(3)).err(), begin.elapsed())
+                    (
+                        TcpStream::connect_timeout(&to, Duration::from_secs(3)).err(),
+                        begin.elapsed(),
+                    )
                 });
                 let kind = error.map(|error| error.kind());
                 ensure!(
@@ -38,7 +41,11 @@ fn rule_2_4_1_without_endpoints_tcp_is_refused_at_once() -> Result<()> {
                     "{attach}: {} to {to}: {kind:?}",
                     from.name()
                 );
-                ensure!(took < Duration::from_millis(900), "{} to {to} took {took:?}", from.name());
+                ensure!(
+                    took < Duration::from_millis(900),
+                    "{} to {to} took {took:?}",
+                    from.name()
+                );
             }
         }
     }
@@ -74,8 +81,15 @@ fn udp_is_refused(to: SocketAddr) -> Result<bool> {
 #[test]
 fn rule_5_1_1_new_flows_follow_a_change_within_100_ms_and_established_tcp_goes_on() -> Result<()> {
     let setup = Setup::new("auto", true, &[])?;
-    let (a1, a2, b1) = (&setup.scene.a.pods[0], &setup.scene.a.pods[1], &setup.scene.b.pods[0]);
-    for to in [Setup::LOCAL.node_port(&setup, false), Setup::LOCAL.node_port(&setup, true)] {
+    let (a1, a2, b1) = (
+        &setup.scene.a.pods[0],
+        &setup.scene.a.pods[1],
+        &setup.scene.b.pods[0],
+    );
+    for to in [
+        Setup::LOCAL.node_port(&setup, false),
+        Setup::LOCAL.node_port(&setup, true),
+    ] {
         setup.set_endpoints(Setup::LOCAL, &[a1])?;
         answered_by(&setup.scene.client, to, &a1.name)?;
         let mut kept = setup.scene.client.run(|| dial(0, to))?;
@@ -85,9 +99,14 @@ fn rule_5_1_1_new_flows_follow_a_change_within_100_ms_and_established_tcp_goes_o
             answered_by(&setup.scene.client, to, &next.name)?;
             for _ in 0..50 {
                 let answer = setup.scene.client.run(|| ask(Proto::Tcp, to))?;
-                ensure!(answer.backend == next.name, "{} after the change", answer.backend);
+                ensure!(
+                    answer.backend == next.name,
+                    "{} after the change",
+                    answer.backend
+                );
             }
-            kept.write_all(b"still here").context("the established flow")?;
+            kept.write_all(b"still here")
+                .context("the established flow")?;
             let mut echo = [0; 10];
             kept.read_exact(&mut echo).context("the established flow")?;
             ensure!(&echo == b"still here");
@@ -103,8 +122,10 @@ fn rule_5_1_1_new_flows_follow_a_change_within_100_ms_and_established_tcp_goes_o
 
 /// Waits until the pod answers.
 fn answered_by(client: &Netns, to: SocketAddr, pod: &str) -> Result<()> {
-    within_100_ms(|| client.run(|| Ok(ask(Proto::Tcp, to).is_ok_and(|answer| answer.backend == pod))))
-        .with_context(|| format!("{to} answered by {pod}"))
+    within_100_ms(|| {
+        client.run(|| Ok(ask(Proto::Tcp, to).is_ok_and(|answer| answer.backend == pod)))
+    })
+    .with_context(|| format!("{to} answered by {pod}"))
 }
 
 /// The promise is 100 ms; a busy machine gets twenty times that before the test calls it broken, since

@@ -20,7 +20,10 @@ fn every_client_reaches_every_backend_with_xdp_forced_and_offloads_off() -> Resu
     let setup = Setup::new("xdp", false, &[])?;
     everybody_reaches_everything(&setup)?;
     let counted = setup.spec.status()?;
-    ensure!(counted.to_string().contains("xdp (native)"), "XDP is not attached: {counted}");
+    ensure!(
+        counted.to_string().contains("xdp (native)"),
+        "XDP is not attached: {counted}"
+    );
     Ok(())
 }
 
@@ -49,14 +52,24 @@ fn clients(
 ) -> Result<()> {
     for v6 in [false, true] {
         for proto in [Proto::Tcp, Proto::Udp] {
-            let to = if node_port { service.node_port(setup, v6) } else { service.cluster(v6) };
+            let to = if node_port {
+                service.node_port(setup, v6)
+            } else {
+                service.cluster(v6)
+            };
             let answers = from
                 .run(|| ask_many(proto, to, EACH))
                 .with_context(|| format!("{what}, {} backend", service.name))?;
             let expected = expected_source(setup, what, service, v6);
             if let Some(expected) = expected {
-                let wrong = answers.iter().find(|answer| answer.seen_as.ip().to_canonical() != expected);
-                ensure!(wrong.is_none(), "{what}, {} backend: seen as {wrong:?}, not {expected}", service.name);
+                let wrong = answers
+                    .iter()
+                    .find(|answer| answer.seen_as.ip().to_canonical() != expected);
+                ensure!(
+                    wrong.is_none(),
+                    "{what}, {} backend: seen as {wrong:?}, not {expected}",
+                    service.name
+                );
             }
         }
     }
@@ -73,8 +86,11 @@ fn expected_source(
     let pick = |addresses: [std::net::IpAddr; 2]| addresses[usize::from(v6)];
     let node = pick(setup.scene.a.addresses());
     let pod = pick(setup.scene.a.pods[2].addresses());
-    let client: std::net::IpAddr =
-        if v6 { "fd00:1::10".parse().ok()? } else { "192.168.1.10".parse().ok()? };
+    let client: std::net::IpAddr = if v6 {
+        "fd00:1::10".parse().ok()?
+    } else {
+        "192.168.1.10".parse().ok()?
+    };
     let remote = service.name == "remote";
     match what {
         "pod to clusterIP" => Some(pod),
@@ -92,7 +108,9 @@ fn rule_2_1_9_new_flows_spread_evenly_over_four_backends() -> Result<()> {
         let to = Setup::SPREAD.node_port(&setup, v6);
         // Fixed source ports, so that the hash, and with it the result, is the same every time.
         let answers: Vec<Answer> = setup.scene.client.run(|| {
-            (0..10_000).map(|nth| tidegate_e2e::ask_from(Proto::Udp, 20_000 + nth, to)).collect::<Result<_>>()
+            (0..10_000)
+                .map(|nth| tidegate_e2e::ask_from(Proto::Udp, 20_000 + nth, to))
+                .collect::<Result<_>>()
         })?;
         let mut counts: HashMap<&str, u32> = HashMap::new();
         for answer in &answers {
@@ -100,7 +118,10 @@ fn rule_2_1_9_new_flows_spread_evenly_over_four_backends() -> Result<()> {
         }
         ensure!(counts.len() == 4, "{counts:?}");
         for (pod, count) in &counts {
-            ensure!((2375..=2625).contains(count), "{pod} got {count} of 10,000: {counts:?}");
+            ensure!(
+                (2375..=2625).contains(count),
+                "{pod} got {count} of 10,000: {counts:?}"
+            );
         }
     }
     Ok(())

@@ -40,14 +40,23 @@ fn watch(attach: &str, offloads: bool) -> Result<()> {
     packets.extend(capture6.finish()?);
     ensure!(packets.len() > 400, "{} packets captured", packets.len());
     for packet in &packets {
-        ensure!(!packet.contains("10.244.") && !packet.contains("fd00:244:"), "a pod's address: {packet}");
+        ensure!(
+            !packet.contains("10.244.") && !packet.contains("fd00:244:"),
+            "a pod's address: {packet}"
+        );
         // What the client itself sends carries partial checksums when offloads are on.
         let sent = packet.contains(" 192.168.1.10.") && packet.contains("> 192.168.1.2.3")
             || packet.contains("fd00:1::10.") && packet.contains("> fd00:1::2.3");
         // So does what a local pod sends, all the way over virtual links.
         let partial = offloads && packet.contains("incorrect");
-        ensure!(partial || sent || !packet.contains("incorrect"), "a wrong checksum: {packet}");
-        ensure!(!packet.contains("bad cksum"), "a wrong header checksum: {packet}");
+        ensure!(
+            partial || sent || !packet.contains("incorrect"),
+            "a wrong checksum: {packet}"
+        );
+        ensure!(
+            !packet.contains("bad cksum"),
+            "a wrong header checksum: {packet}"
+        );
     }
     Ok(())
 }
@@ -61,7 +70,13 @@ fn rule_3_2_3_equal_source_ports_through_two_frontends_to_one_backend_both_work(
         for v6 in [false, true] {
             for proto in [Proto::Tcp, Proto::Udp] {
                 // Two clients, then one client through two frontends; remote and local backend.
-                both(&setup.scene.client, &lan, proto, PORT, pair(&setup, [Setup::REMOTE, Setup::TWIN], v6))?;
+                both(
+                    &setup.scene.client,
+                    &lan,
+                    proto,
+                    PORT,
+                    pair(&setup, [Setup::REMOTE, Setup::TWIN], v6),
+                )?;
                 both(
                     &setup.scene.client,
                     &setup.scene.client,
@@ -81,10 +96,23 @@ fn pair(setup: &Setup, services: [ServiceSpec; 2], v6: bool) -> [SocketAddr; 2] 
 
 /// Two flows with one source port at a time; each must have its own tuple at the backend.
 fn both(one: &Netns, two: &Netns, proto: Proto, port: u16, to: [SocketAddr; 2]) -> Result<()> {
-    let first = one.run(|| ask_from(proto, port, to[0])).context("the first flow")?;
-    let second = two.run(|| ask_from(proto, port, to[1])).context("the second flow")?;
-    ensure!(first.backend == second.backend, "{} and {}", first.backend, second.backend);
-    ensure!(first.seen_as != second.seen_as, "one tuple for two flows: {}", first.seen_as);
+    let first = one
+        .run(|| ask_from(proto, port, to[0]))
+        .context("the first flow")?;
+    let second = two
+        .run(|| ask_from(proto, port, to[1]))
+        .context("the second flow")?;
+    ensure!(
+        first.backend == second.backend,
+        "{} and {}",
+        first.backend,
+        second.backend
+    );
+    ensure!(
+        first.seen_as != second.seen_as,
+        "one tuple for two flows: {}",
+        first.seen_as
+    );
     Ok(())
 }
 
@@ -93,10 +121,20 @@ fn bulk_data_through_a_node_port_is_not_much_slower_than_without() -> Result<()>
     let setup = Setup::new("auto", true, &[])?;
     let server = &setup.scene.b.pods[0];
     // The client reaches the pod directly through node B, so that both ways cross one node.
-    setup.scene.client.ip(&format!("route add 10.244.1.0/24 via {}", setup.scene.b.v4))?;
-    let mut listener =
-        server.ns.command("iperf3").args(["-s", "-p", "8081"]).stdout(std::process::Stdio::null()).spawn()?;
-    let service = ServiceSpec { name: "bulk", number: 16 };
+    setup
+        .scene
+        .client
+        .ip(&format!("route add 10.244.1.0/24 via {}", setup.scene.b.v4))?;
+    let mut listener = server
+        .ns
+        .command("iperf3")
+        .args(["-s", "-p", "8081"])
+        .stdout(std::process::Stdio::null())
+        .spawn()?;
+    let service = ServiceSpec {
+        name: "bulk",
+        number: 16,
+    };
     let mut objects = service.objects(&tidegate_rig::pod_endpoints([server]));
     for object in &mut objects {
         retarget(object, 8081);
@@ -104,13 +142,21 @@ fn bulk_data_through_a_node_port_is_not_much_slower_than_without() -> Result<()>
     setup.spec.manifests.put(service.name, &objects)?;
     let through = SocketAddr::new(setup.scene.a.v4.into(), service.node_port_number());
     let direct = SocketAddr::new(server.v4.into(), 8081);
-    let rates = rate(&setup.scene.client, direct).and_then(|plain| Ok((plain, rate(&setup.scene.client, through)?)));
+    let rates = rate(&setup.scene.client, direct)
+        .and_then(|plain| Ok((plain, rate(&setup.scene.client, through)?)));
     listener.kill()?;
     let _status = listener.wait()?;
     let (plain, balanced) = rates?;
-    eprintln!("plain {:.2} Gbit/s, through the NodePort {:.2}", plain / 1e9, balanced / 1e9);
+    eprintln!(
+        "plain {:.2} Gbit/s, through the NodePort {:.2}",
+        plain / 1e9,
+        balanced / 1e9
+    );
     // The issue asks for half of the plain path; through the NodePort there is one node more.
-    ensure!(balanced >= plain / 2.0, "plain {plain}, through the NodePort {balanced}");
+    ensure!(
+        balanced >= plain / 2.0,
+        "plain {plain}, through the NodePort {balanced}"
+    );
     Ok(())
 }
 
@@ -132,7 +178,10 @@ fn rate(client: &Netns, to: SocketAddr) -> Result<f64> {
         // The listener or the frontend may need a moment at first.
         for _ in 0..20 {
             let (ip, port) = (to.ip().to_string(), to.port().to_string());
-            let output = client.command("iperf3").args(["-c", &ip, "-p", &port, "-t", "1", "-J"]).output()?;
+            let output = client
+                .command("iperf3")
+                .args(["-c", &ip, "-p", &port, "-t", "1", "-J"])
+                .output()?;
             let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
             if let Some(bits) = report["end"]["sum_received"]["bits_per_second"].as_f64() {
                 best = best.max(bits);

@@ -140,7 +140,8 @@ impl<K: Kernel> Reconciler<K> {
             self.problems.compiled = problems::lines(&compiled.problems);
             self.problems.planned = problems::lines(&plan.problems);
             // Its replies must be met on their way out before the first packet is sent to it.
-            self.kernel.set_host_backends(self.has_host_backend(&compiled))?;
+            self.kernel
+                .set_host_backends(self.has_host_backend(&compiled))?;
             self.compiled = Some(compiled);
             apply::writes(&mut self.kernel, &plan.writes)?;
             self.is_stale = false;
@@ -176,7 +177,9 @@ impl<K: Kernel> Reconciler<K> {
     fn has_host_backend(&self, compiled: &Compiled) -> bool {
         let own = &self.facts.own_addresses;
         let endpoints = compiled.ports.iter().flat_map(|port| &port.endpoints);
-        endpoints.into_iter().any(|it| (it.used_cluster || it.used_local) && own.contains(&it.ip))
+        endpoints
+            .into_iter()
+            .any(|it| (it.used_cluster || it.used_local) && own.contains(&it.ip))
     }
 
     fn node(&self) -> NodeFacts {

@@ -1,6 +1,10 @@
 //! Programs to devices and cgroups, through pinned links.
 
-use std::{ffi::CString, fs::File, path::{Path, PathBuf}};
+use std::{
+    ffi::CString,
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use aya::programs::{
     CgroupAttachMode, CgroupSockAddr, LinkOrder, ProgramError, SchedClassifier, TcAttach,
@@ -63,7 +67,12 @@ impl Role {
 
 impl DataPath {
     /// Attaches to a device of the present network namespace; a second call replaces the programs.
-    pub fn attach_device(&mut self, name: &str, role: Role, attach: Attach) -> Result<Attached, Error> {
+    pub fn attach_device(
+        &mut self,
+        name: &str,
+        role: Role,
+        attach: Attach,
+    ) -> Result<Attached, Error> {
         let index = nix::net::if_::if_nametoindex(name).step(format_args!("no device {name}"))?;
         let (mode, why) = xdp_mode(name, role, attach);
         // The second stage first: it must be there when the first one leaves packets to it.
@@ -71,7 +80,11 @@ impl DataPath {
         let hooks = match mode {
             Some(mode) => {
                 self.attach_xdp(index, name, mode)?;
-                let kind = if mode == XdpMode::Skb { "generic" } else { "native" };
+                let kind = if mode == XdpMode::Skb {
+                    "generic"
+                } else {
+                    "native"
+                };
                 format!("xdp ({kind}) + {tc}")
             }
             None => {
@@ -88,7 +101,9 @@ impl DataPath {
 
     /// Detaches from a device, which may be gone already.
     pub fn detach_device(&mut self, name: &str) -> Result<(), Error> {
-        let Some((index, role)) = self.devices.remove(name) else { return Ok(()) };
+        let Some((index, role)) = self.devices.remove(name) else {
+            return Ok(());
+        };
         remove_pin(&self.xdp_pin(index))?;
         self.detach_tc(index, name, role.program(), TcAttachType::Ingress)?;
         self.detach_tc(index, name, HOST, TcAttachType::Egress)
@@ -118,7 +133,9 @@ impl DataPath {
             let id = program
                 .attach(&cgroup, CgroupAttachMode::Single)
                 .step(format_args!("cannot attach {name} to the cgroup {shown}"))?;
-            let link = program.take_link(id).step(format_args!("cannot keep the link of {name}"))?;
+            let link = program
+                .take_link(id)
+                .step(format_args!("cannot keep the link of {name}"))?;
             pin_link(link, &pin)?;
         }
         Ok(())
@@ -180,11 +197,16 @@ impl DataPath {
             return Ok("tcx");
         }
         remove_pin(&pin)?;
-        let tcx = TcAttach::Tcx { attach_type: side, order: LinkOrder::default() };
+        let tcx = TcAttach::Tcx {
+            attach_type: side,
+            order: LinkOrder::default(),
+        };
         let id = program
             .attach(aya::programs::NetworkInterface::Index(index), tcx)
             .step(format_args!("cannot attach {name} to {device}"))?;
-        let link = program.take_link(id).step(format_args!("cannot keep the link of {device}"))?;
+        let link = program
+            .take_link(id)
+            .step(format_args!("cannot keep the link of {device}"))?;
         pin_link(link, &pin)?;
         Ok("tcx")
     }
@@ -216,8 +238,12 @@ impl DataPath {
         remove_pin(&pin)?;
         let id = program
             .attach(aya::programs::NetworkInterface::Index(index), mode)
-            .step(format_args!("cannot attach XDP to {device}; try --attach tc"))?;
-        let link = program.take_link(id).step(format_args!("cannot keep the link of {device}"))?;
+            .step(format_args!(
+                "cannot attach XDP to {device}; try --attach tc"
+            ))?;
+        let link = program
+            .take_link(id)
+            .step(format_args!("cannot keep the link of {device}"))?;
         pin_link(link, &pin)
     }
 
@@ -226,11 +252,17 @@ impl DataPath {
         &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
     {
         let program = self.ebpf.program_mut(name).ok_or_else(|| missing(name))?;
-        program.try_into().step(format_args!("program {name} is of another kind"))
+        program
+            .try_into()
+            .step(format_args!("program {name} is of another kind"))
     }
 
     fn tc_pin(&self, index: u32, side: TcAttachType) -> PathBuf {
-        let name = if side == TcAttachType::Egress { "out" } else { "tc" };
+        let name = if side == TcAttachType::Egress {
+            "out"
+        } else {
+            "tc"
+        };
         self.pins.links.join(format!("{name}-{index}"))
     }
 
@@ -242,7 +274,10 @@ impl DataPath {
 /// Which XDP mode a device gets, if any, and the sentence that `status` prints.
 fn xdp_mode(name: &str, role: Role, attach: Attach) -> (Option<XdpMode>, String) {
     if role != Role::Uplink {
-        return (None, "pods and tunnels hand over partial checksums, which only tc can finish".into());
+        return (
+            None,
+            "pods and tunnels hand over partial checksums, which only tc can finish".into(),
+        );
     }
     match attach {
         Attach::Tc => (None, "--attach tc".into()),
@@ -271,8 +306,15 @@ fn clsact(
     // There already, or the attach below says what is wrong.
     let _there = qdisc_add_clsact(interface);
     let _none = qdisc_detach_program(interface, side.into(), name);
-    let options = NlOptions { priority: PRIORITY, handle: TcHandle::new(0, 1), ..NlOptions::default() };
-    let attach = TcAttach::Netlink { parent: side.into(), options };
+    let options = NlOptions {
+        priority: PRIORITY,
+        handle: TcHandle::new(0, 1),
+        ..NlOptions::default()
+    };
+    let attach = TcAttach::Netlink {
+        parent: side.into(),
+        options,
+    };
     let id = program
         .attach(interface, attach)
         .step(format_args!("cannot attach {name} to {device}"))?;
@@ -282,7 +324,9 @@ fn clsact(
 
 /// The interface index in the name of a link's pin.
 fn index_of(pin: &str) -> Option<u32> {
-    ["xdp-", "tc-", "out-"].iter().find_map(|kind| pin.strip_prefix(kind)?.parse().ok())
+    ["xdp-", "tc-", "out-"]
+        .iter()
+        .find_map(|kind| pin.strip_prefix(kind)?.parse().ok())
 }
 
 /// Lets a link outlive this process: its pin, or the qdisc, holds it.
@@ -298,9 +342,13 @@ fn pinned(pin: &Path) -> Option<FdLink> {
 
 fn pin_link<L: TryInto<FdLink>>(link: L, pin: &Path) -> Result<(), Error> {
     let Ok(link) = link.try_into() else {
-        return Err(Error::new("this kernel has no BPF links for the hook; Linux 5.9 or newer is needed"));
+        return Err(Error::new(
+            "this kernel has no BPF links for the hook; Linux 5.9 or newer is needed",
+        ));
     };
-    let pinned = link.pin(pin).step(format_args!("cannot pin {}", pin.display()))?;
+    let pinned = link
+        .pin(pin)
+        .step(format_args!("cannot pin {}", pin.display()))?;
     drop(pinned);
     Ok(())
 }
@@ -308,9 +356,10 @@ fn pin_link<L: TryInto<FdLink>>(link: L, pin: &Path) -> Result<(), Error> {
 /// Removes a pin, and with it the link, if there is one.
 pub(crate) fn remove_pin(pin: &Path) -> Result<(), Error> {
     match std::fs::remove_file(pin) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::because(format_args!("cannot remove {}", pin.display()), error))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::because(
+            format_args!("cannot remove {}", pin.display()),
+            error,
+        )),
         _ => Ok(()),
     }
 }

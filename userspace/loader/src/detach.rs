@@ -48,13 +48,18 @@ fn names(directory: &Path) -> Result<Vec<String>, Error> {
 /// Before Linux 6.6 the tc programs hang on clsact qdiscs of the present namespace, found by name.
 fn remove_filters() -> Vec<String> {
     let mut removed = Vec::new();
-    let Ok(devices) = nix::net::if_::if_nameindex() else { return removed };
+    let Ok(devices) = nix::net::if_::if_nameindex() else {
+        return removed;
+    };
     for device in &devices {
         let roles = [Role::Uplink, Role::Pod, Role::Overlay];
         let ingress = roles.map(|role| (TcAttachType::Ingress, role.program()));
         for (side, program) in ingress.into_iter().chain([(TcAttachType::Egress, HOST)]) {
             if qdisc_detach_program(device.name(), side.into(), program).is_ok() {
-                removed.push(format!("filter {program} on {}", device.name().to_string_lossy()));
+                removed.push(format!(
+                    "filter {program} on {}",
+                    device.name().to_string_lossy()
+                ));
             }
         }
     }

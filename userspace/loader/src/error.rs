@@ -12,7 +12,10 @@ pub struct Error {
 impl Error {
     /// A failure without a deeper cause.
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), source: None }
+        Self {
+            what: what.into(),
+            source: None,
+        }
     }
 
     /// A failure with its cause, whose innermost text ends the sentence: it names the errno.
@@ -24,7 +27,10 @@ impl Error {
         while let Some(deeper) = root.source() {
             root = deeper;
         }
-        Self { what: format!("{what}: {root}"), source: Some(Box::new(source)) }
+        Self {
+            what: format!("{what}: {root}"),
+            source: Some(Box::new(source)),
+        }
     }
 }
 

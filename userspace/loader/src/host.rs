@@ -25,11 +25,14 @@ pub fn lock(directory: &Path) -> Result<Flock<File>, Error> {
 
 /// Makes sure that a directory is on a mounted bpffs, creating it.
 pub(crate) fn prepare_bpffs(directory: &Path) -> Result<(), Error> {
-    let mount = directory.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"));
+    let mount = directory
+        .ancestors()
+        .find(|path| path.is_dir())
+        .unwrap_or(Path::new("/"));
     let kind = nix::sys::statfs::statfs(mount)
         .step(format_args!("cannot look at {}", mount.display()))?
         .filesystem_type();
-    if i64::from(kind.0) != BPF_FS {
+    if kind.0 != BPF_FS {
         return Err(Error::new(format!(
             "{} is not on a bpffs; mount one: mount -t bpf bpf /sys/fs/bpf",
             directory.display()
@@ -67,7 +70,9 @@ pub(crate) fn has_driver(device: &str) -> bool {
     const GET_DRIVER: u32 = 3;
     /// Offset and length of `bus_info` in `struct ethtool_drvinfo`, which has 196 bytes.
     const BUS: std::ops::Range<usize> = 100..132;
-    let Ok(socket) = std::net::UdpSocket::bind("0.0.0.0:0") else { return false };
+    let Ok(socket) = std::net::UdpSocket::bind("0.0.0.0:0") else {
+        return false;
+    };
     let mut info = [0u8; 196];
     info[..4].copy_from_slice(&GET_DRIVER.to_ne_bytes());
     // SAFETY: an `ifreq` is plain integers and a pointer; all zero is valid.
@@ -82,15 +87,22 @@ pub(crate) fn has_driver(device: &str) -> bool {
     request.ifr_ifru.ifru_data = info.as_mut_ptr().cast();
     // SAFETY: the request names a buffer of the structure's size, which outlives the call.
     let failed = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL as _, &raw mut request) };
-    let bus = info[BUS].split(|byte| *byte == 0).next().unwrap_or_default();
+    let bus = info[BUS]
+        .split(|byte| *byte == 0)
+        .next()
+        .unwrap_or_default();
     failed == 0 && !matches!(bus, b"" | b"N/A" | b"tap" | b"tun")
 }
 
 /// Whether the kernel is at least this version: for the few features that cannot be tried.
 pub(crate) fn kernel_at_least(major: u32, minor: u32) -> bool {
-    let Ok(name) = nix::sys::utsname::uname() else { return false };
+    let Ok(name) = nix::sys::utsname::uname() else {
+        return false;
+    };
     let release = name.release().to_string_lossy().into_owned();
-    let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    let mut parts = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|part| part.parse().unwrap_or(0));
     let version: (u32, u32) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
     version >= (major, minor)
 }

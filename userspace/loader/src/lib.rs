@@ -17,5 +17,6 @@ pub use detach::detach_all;
 pub use error::Error;
 pub use host::lock;
 pub use load::{DataPath, Options};
+pub use maps::FlowRecord;
 pub use object::{CGROUP_PROGRAMS, PROGRAMS};
 pub use try_run::Outcome;

@@ -73,7 +73,11 @@ impl DataPath {
             match create(options, &pins, &frozen) {
                 Ok(ebpf) => break ebpf,
                 // A pin of another shape (another --flows) cannot be used: it makes way for a new one.
-                Err(aya::EbpfError::MapError(MapError::IncompatiblePinnedMap { name, property, .. })) => {
+                Err(aya::EbpfError::MapError(MapError::IncompatiblePinnedMap {
+                    name,
+                    property,
+                    ..
+                })) => {
                     std::fs::remove_file(pins.maps.join(&name))
                         .step(format_args!("cannot remove the pinned map {name}"))?;
                     replaced.push(format!("{name} ({property} changed)"));
@@ -115,8 +119,13 @@ impl DataPath {
         let mut counts = Vec::new();
         for name in PROGRAMS.into_iter().chain(CGROUP_PROGRAMS) {
             let program = self.ebpf.program(name).ok_or_else(|| missing(name))?;
-            let info = program.info().step(format_args!("cannot look at program {name}"))?;
-            counts.push((name.to_owned(), info.verified_instruction_count().unwrap_or(0)));
+            let info = program
+                .info()
+                .step(format_args!("cannot look at program {name}"))?;
+            counts.push((
+                name.to_owned(),
+                info.verified_instruction_count().unwrap_or(0),
+            ));
         }
         Ok(counts)
     }
@@ -132,7 +141,9 @@ fn create(options: &Options, pins: &Pins, frozen: &Frozen) -> Result<Ebpf, aya::
         let _loader = loader.map_pin_path(name, pins.maps.join(name));
     }
     // The log would be asked for at every load; it is fetched again when a load fails.
-    loader.verifier_log_level(VerifierLogLevel::DISABLE | VerifierLogLevel::STATS).load(OBJECT)
+    loader
+        .verifier_log_level(VerifierLogLevel::DISABLE | VerifierLogLevel::STATS)
+        .load(OBJECT)
 }
 
 fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), Error> {
@@ -148,11 +159,20 @@ fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), Error> {
 
 /// The verifier's last lines say why; the rest is in the error's source.
 fn refused(name: &str, error: ProgramError) -> Error {
-    let ProgramError::LoadError { io_error, verifier_log } = &error else {
+    let ProgramError::LoadError {
+        io_error,
+        verifier_log,
+    } = &error
+    else {
         return Error::because(format_args!("cannot load program {name}"), error);
     };
     let log = verifier_log.to_string();
-    let last: Vec<&str> = log.lines().rev().filter(|line| !line.starts_with("processed")).take(3).collect();
+    let last: Vec<&str> = log
+        .lines()
+        .rev()
+        .filter(|line| !line.starts_with("processed"))
+        .take(3)
+        .collect();
     let hint = if log.contains("last insn is not an exit or jmp") || log.contains("infinite loop") {
         " (a panic is reachable)"
     } else {
@@ -164,7 +184,9 @@ fn refused(name: &str, error: ProgramError) -> Error {
 }
 
 pub(crate) fn missing(name: &str) -> Error {
-    Error::new(format!("the embedded object has no {name}: rebuild tidegate"))
+    Error::new(format!(
+        "the embedded object has no {name}: rebuild tidegate"
+    ))
 }
 
 /// CAP_BPF and CAP_NET_ADMIN, or root.
@@ -172,7 +194,8 @@ fn require_rights() -> Result<(), Error> {
     const NET_ADMIN: u32 = 12;
     const SYS_ADMIN: u32 = 21;
     const BPF: u32 = 39;
-    let status = std::fs::read_to_string("/proc/self/status").step("cannot read /proc/self/status")?;
+    let status =
+        std::fs::read_to_string("/proc/self/status").step("cannot read /proc/self/status")?;
     let held = status
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))
@@ -182,5 +205,7 @@ fn require_rights() -> Result<(), Error> {
     if has(NET_ADMIN) && (has(BPF) || has(SYS_ADMIN)) {
         return Ok(());
     }
-    Err(Error::new("missing rights: tidegate needs CAP_BPF and CAP_NET_ADMIN; run it as root"))
+    Err(Error::new(
+        "missing rights: tidegate needs CAP_BPF and CAP_NET_ADMIN; run it as root",
+    ))
 }

@@ -2,8 +2,8 @@
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use tidegate_abi::{
-    Address, Backend, BackendId, Counter, Device, Event, Family, Flow, FlowKey, Frontend, FrontendKey,
-    Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer, maps as names,
+    Address, Backend, BackendId, Counter, Device, Event, Family, Flow, FlowKey, Frontend,
+    FrontendKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer, maps as names,
 };
 
 use crate::{
@@ -19,6 +19,9 @@ struct Raw<T>(T);
 
 // SAFETY: `bytemuck::Pod` promises what `aya::Pod` asks for: no padding, any bytes are valid.
 unsafe impl<T: bytemuck::Pod> aya::Pod for Raw<T> {}
+
+/// A flow record with its key.
+pub type FlowRecord<A> = (FlowKey<A>, Flow<A>);
 
 fn of<A: Address>(names: [&'static str; 2]) -> &'static str {
     match A::FAMILY {
@@ -58,7 +61,8 @@ impl DataPath {
     fn set<V: bytemuck::Pod>(&mut self, name: &str, index: u32, value: &V) -> Result<(), Error> {
         let map = self.ebpf.map_mut(name).ok_or_else(|| missing(name))?;
         let mut map: Array<&mut MapData, Raw<V>> = map.try_into().step(failed(name))?;
-        map.set(index, &Raw(*value), 0).step(format_args!("cannot write to map {name}"))
+        map.set(index, &Raw(*value), 0)
+            .step(format_args!("cannot write to map {name}"))
     }
 
     /// All entries of a hash map; those that vanish meanwhile are left out.
@@ -67,8 +71,13 @@ impl DataPath {
         K: bytemuck::Pod,
         V: bytemuck::Pod,
     {
-        let map: HashMap<&MapData, Raw<K>, Raw<V>> = self.map(name)?.try_into().step(failed(name))?;
-        Ok(map.iter().filter_map(Result::ok).map(|(key, value)| (key.0, value.0)).collect())
+        let map: HashMap<&MapData, Raw<K>, Raw<V>> =
+            self.map(name)?.try_into().step(failed(name))?;
+        Ok(map
+            .iter()
+            .filter_map(Result::ok)
+            .map(|(key, value)| (key.0, value.0))
+            .collect())
     }
 
     /// Writes the node's settings.
@@ -82,7 +91,11 @@ impl DataPath {
     }
 
     /// Sets or removes the short way to a pod.
-    pub fn set_local_pod<A: Address>(&mut self, addr: A, pod: Option<LocalPod>) -> Result<(), Error> {
+    pub fn set_local_pod<A: Address>(
+        &mut self,
+        addr: A,
+        pod: Option<LocalPod>,
+    ) -> Result<(), Error> {
         self.put(of::<A>(names::LOCAL_PODS), &addr, pod.as_ref())
     }
 
@@ -108,7 +121,10 @@ impl DataPath {
 
     /// Writes a range of slots.
     pub fn set_slots(&mut self, start: u32, ids: &[BackendId]) -> Result<(), Error> {
-        let map = self.ebpf.map_mut(names::SLOTS).ok_or_else(|| missing(names::SLOTS))?;
+        let map = self
+            .ebpf
+            .map_mut(names::SLOTS)
+            .ok_or_else(|| missing(names::SLOTS))?;
         let mut map: Array<&mut MapData, u32> = map.try_into().step(failed(names::SLOTS))?;
         for (index, id) in (start..).zip(ids) {
             map.set(index, &id.0, 0).step("cannot write to map slots")?;
@@ -130,7 +146,8 @@ impl DataPath {
         Backend<A>: bytemuck::Pod + Default + PartialEq,
     {
         let name = of::<A>(names::BACKENDS);
-        let map: Array<&MapData, Raw<Backend<A>>> = self.map(name)?.try_into().step(failed(name))?;
+        let map: Array<&MapData, Raw<Backend<A>>> =
+            self.map(name)?.try_into().step(failed(name))?;
         let mut backends = Vec::new();
         let mut used = 0;
         // Ids are handed out from the bottom, so a long run of unused ones is the end.
@@ -150,15 +167,21 @@ impl DataPath {
 
     /// The first `len` slots.
     pub fn slots(&self, len: u32) -> Result<Vec<BackendId>, Error> {
-        let map: Array<&MapData, u32> =
-            self.map(names::SLOTS)?.try_into().step(failed(names::SLOTS))?;
+        let map: Array<&MapData, u32> = self
+            .map(names::SLOTS)?
+            .try_into()
+            .step(failed(names::SLOTS))?;
         (0..len.min(map.len()))
-            .map(|index| map.get(&index, 0).map(BackendId).step("cannot read map slots"))
+            .map(|index| {
+                map.get(&index, 0)
+                    .map(BackendId)
+                    .step("cannot read map slots")
+            })
             .collect()
     }
 
     /// All flow records of a family.
-    pub fn flows<A: Address>(&self) -> Result<Vec<(FlowKey<A>, Flow<A>)>, Error>
+    pub fn flows<A: Address>(&self) -> Result<Vec<FlowRecord<A>>, Error>
     where
         FlowKey<A>: bytemuck::Pod,
         Flow<A>: bytemuck::Pod,
@@ -178,8 +201,10 @@ impl DataPath {
 
     /// Sums over CPUs, indexed by reason number.
     pub fn counters(&self) -> Result<Vec<Counter>, Error> {
-        let map: PerCpuArray<&MapData, Raw<Counter>> =
-            self.map(names::COUNTERS)?.try_into().step(failed(names::COUNTERS))?;
+        let map: PerCpuArray<&MapData, Raw<Counter>> = self
+            .map(names::COUNTERS)?
+            .try_into()
+            .step(failed(names::COUNTERS))?;
         (0..map.len())
             .map(|index| {
                 let values = map.get(&index, 0).step("cannot read map counters")?;
@@ -193,8 +218,12 @@ impl DataPath {
 
     /// Sampled drops that wait in the ring; never blocks.
     pub fn events(&mut self) -> Vec<Event> {
-        let Some(map) = self.ebpf.map_mut(names::EVENTS) else { return Vec::new() };
-        let Ok(mut ring) = RingBuf::try_from(map) else { return Vec::new() };
+        let Some(map) = self.ebpf.map_mut(names::EVENTS) else {
+            return Vec::new();
+        };
+        let Ok(mut ring) = RingBuf::try_from(map) else {
+            return Vec::new();
+        };
         let mut events = Vec::new();
         while let Some(item) = ring.next() {
             if let Ok(event) = bytemuck::try_pod_read_unaligned(&item) {
@@ -227,7 +256,9 @@ impl DataPath {
         V: bytemuck::Pod,
     {
         let map = self.map(name)?;
-        let (Map::HashMap(data) | Map::LruHashMap(data)) = map else { return Err(missing(name)) };
+        let (Map::HashMap(data) | Map::LruHashMap(data)) = map else {
+            return Err(missing(name));
+        };
         let capacity = data.info().step(failed(name))?.max_entries();
         let map: HashMap<&MapData, Raw<K>, Raw<V>> = map.try_into().step(failed(name))?;
         let used = map.keys().filter(Result::is_ok).count();

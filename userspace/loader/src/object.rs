@@ -16,14 +16,32 @@ pub(crate) const HOST: &str = "tc_host";
 
 /// The socket programs, one for each hook of a cgroup.
 pub const CGROUP_PROGRAMS: [&str; 8] = [
-    "connect4", "connect6", "sendmsg4", "sendmsg6", "recvmsg4", "recvmsg6", "getpeername4",
+    "connect4",
+    "connect6",
+    "sendmsg4",
+    "sendmsg6",
+    "recvmsg4",
+    "recvmsg6",
+    "getpeername4",
     "getpeername6",
 ];
 
 /// The maps that outlive the agent.
 pub(crate) const PINNED: [&str; 15] = [
-    "frontends4", "frontends6", "slots", "backends4", "backends6", "flows4", "flows6",
-    "local_pods4", "local_pods6", "sockets4", "sockets6", "devices", "settings", "counters",
+    "frontends4",
+    "frontends6",
+    "slots",
+    "backends4",
+    "backends6",
+    "flows4",
+    "flows6",
+    "local_pods4",
+    "local_pods6",
+    "sockets4",
+    "sockets6",
+    "devices",
+    "settings",
+    "counters",
     "events",
 ];
 
@@ -37,6 +55,10 @@ pub(crate) struct Pins {
 impl Pins {
     pub(crate) fn below(bpffs: &Path) -> Self {
         let root = bpffs.join(format!("v{ABI_VERSION}"));
-        Self { maps: root.join("maps"), links: root.join("links"), root }
+        Self {
+            maps: root.join("maps"),
+            links: root.join("links"),
+            root,
+        }
     }
 }

@@ -53,6 +53,9 @@ impl DataPath {
             }
         };
         out.truncate(result.data_size_out as usize);
-        Ok(Outcome { code: result.return_value.cast_signed(), frame: out })
+        Ok(Outcome {
+            code: result.return_value.cast_signed(),
+            frame: out,
+        })
     }
 }

@@ -53,13 +53,24 @@ pub(super) fn answer<A: Ip + Icmp, P: Packet>(
     headers: &Headers<A>,
     error: Error,
 ) -> Option<()> {
-    let quote = if headers.ip_len < QUOTE { headers.ip_len } else { QUOTE };
-    let mtu = if let Error::TooBig(mtu) = error { mtu } else { 0 };
+    let quote = if headers.ip_len < QUOTE {
+        headers.ip_len
+    } else {
+        QUOTE
+    };
+    let mtu = if let Error::TooBig(mtu) = error {
+        mtu
+    } else {
+        0
+    };
     let [kind, code] = A::kind(error);
     let [m0, m1, m2, m3] = mtu.to_be_bytes();
     let mut head = [kind, code, 0, 0, m0, m1, m2, m3];
     let len = quote.wrapping_add(ICMP as u32);
-    let sum = checksum::add(sum_quote(packet, headers.l3(), quote)?, checksum::sum(&head));
+    let sum = checksum::add(
+        sum_quote(packet, headers.l3(), quote)?,
+        checksum::sum(&head),
+    );
     let pseudo = A::pseudo(headers.key.dst, headers.key.src, len);
     [head[2], head[3]] = checksum::finish(checksum::add(sum, pseudo)).to_ne_bytes();
     packet.resize(headers.l3().wrapping_add(quote as usize))?;
@@ -79,16 +90,21 @@ fn sum_quote<P: Packet>(packet: &P, l3: usize, quote: u32) -> Option<u32> {
             break;
         }
         let offset = l3.wrapping_add(at as usize);
-        let [first, second, third, fourth] =
-            words_of(packet.load::<{ STRIDE as usize }>(offset)?);
-        sum = sum.wrapping_add(first).wrapping_add(second).wrapping_add(third).wrapping_add(fourth);
+        let [first, second, third, fourth] = words_of(packet.load::<{ STRIDE as usize }>(offset)?);
+        sum = sum
+            .wrapping_add(first)
+            .wrapping_add(second)
+            .wrapping_add(third)
+            .wrapping_add(fourth);
         at = at.wrapping_add(STRIDE);
     }
     let left = quote.wrapping_sub(at);
     let mut offset = l3.wrapping_add(at as usize);
     if left & 8 != 0 {
         let [a, b, c, d, e, f, g, h] = packet.load::<8>(offset)?;
-        sum = sum.wrapping_add(word([a, b, c, d])).wrapping_add(word([e, f, g, h]));
+        sum = sum
+            .wrapping_add(word([a, b, c, d]))
+            .wrapping_add(word([e, f, g, h]));
         offset = offset.wrapping_add(8);
     }
     if left & 4 != 0 {
@@ -112,7 +128,12 @@ const STRIDE: u32 = 16;
 
 #[inline(always)]
 fn words_of([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]: [u8; 16]) -> [u64; 4] {
-    [word([a, b, c, d]), word([e, f, g, h]), word([i, j, k, l]), word([m, n, o, p])]
+    [
+        word([a, b, c, d]),
+        word([e, f, g, h]),
+        word([i, j, k, l]),
+        word([m, n, o, p]),
+    ]
 }
 
 #[inline(always)]

@@ -20,13 +20,22 @@ pub(super) fn answer<A: Ip + Icmp, P: Packet>(packet: &mut P, headers: &Headers<
     let (seq, ack, flags) = if flags & flag::ACK != 0 {
         ([a0, a1, a2, a3], [0; 4], flag::RST)
     } else {
-        let end = u32::from_be_bytes([q0, q1, q2, q3]).wrapping_add(segment_len(headers, offset, flags));
+        let end =
+            u32::from_be_bytes([q0, q1, q2, q3]).wrapping_add(segment_len(headers, offset, flags));
         ([0; 4], end.to_be_bytes(), flag::RST | flag::ACK)
     };
     let segment = segment(headers, seq, ack, flags);
     packet.resize(headers.l3().wrapping_add(A::HEADER).wrapping_add(TCP))?;
     swap_macs(packet)?;
-    A::write_header(packet, headers.l3(), headers.key.dst, headers.key.src, Proto::TCP, TTL, TCP as u16)?;
+    A::write_header(
+        packet,
+        headers.l3(),
+        headers.key.dst,
+        headers.key.src,
+        Proto::TCP,
+        TTL,
+        TCP as u16,
+    )?;
     packet.store(headers.l3().wrapping_add(A::HEADER), segment)
 }
 
@@ -49,7 +58,26 @@ fn segment<A: Icmp>(headers: &Headers<A>, seq: [u8; 4], ack: [u8; 4], flags: u8)
     let ([q0, q1, q2, q3], [a0, a1, a2, a3]) = (seq, ack);
     let data_offset = (TCP as u8 / 4) << 4;
     let mut segment = [
-        s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, data_offset, flags, 0, 0, 0, 0, 0, 0,
+        s0,
+        s1,
+        d0,
+        d1,
+        q0,
+        q1,
+        q2,
+        q3,
+        a0,
+        a1,
+        a2,
+        a3,
+        data_offset,
+        flags,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
     ];
     let pseudo = checksum::pseudo(headers.key.src, headers.key.dst, Proto::TCP, TCP as u32);
     let sum = checksum::finish(checksum::add(pseudo, checksum::sum(&segment)));

@@ -37,6 +37,8 @@ pub trait Ip: Address {
     const HEADER: usize;
     /// Parses and checks the header at `l3`.
     fn header<P: Packet>(packet: &P, l3: usize) -> Result<Header<Self>, Reason>;
+    /// The destination address, whatever the packet carries.
+    fn destination<P: Packet>(packet: &P, l3: usize) -> Option<Self>;
     /// Writes new addresses and takes `hops` from the time to live; the header checksum follows.
     fn rewrite<P: Packet>(
         packet: &mut P,
@@ -52,7 +54,11 @@ pub trait Ip: Address {
 #[inline(always)]
 fn checked_len<P: Packet>(packet: &P, l3: usize, stated: u32, least: u32) -> Result<u32, Reason> {
     let room = (packet.len() as u32).saturating_sub(l3 as u32);
-    let len = if stated == 0 && packet.is_segmented() { room } else { stated };
+    let len = if stated == 0 && packet.is_segmented() {
+        room
+    } else {
+        stated
+    };
     if len < least {
         return Err(Reason::Malformed);
     }
@@ -89,6 +95,11 @@ impl Ip for Ip4 {
     }
 
     #[inline(always)]
+    fn destination<P: Packet>(packet: &P, l3: usize) -> Option<Self> {
+        packet.load::<4>(l3.wrapping_add(16)).map(Ip4::new)
+    }
+
+    #[inline(always)]
     fn rewrite<P: Packet>(
         packet: &mut P,
         l3: usize,
@@ -115,17 +126,37 @@ impl Ip for Ip6 {
     #[inline(always)]
     fn header<P: Packet>(packet: &P, l3: usize) -> Result<Header<Self>, Reason> {
         let head = packet.load::<8>(l3).ok_or(Reason::Truncated)?;
-        let src = packet.load::<16>(l3.wrapping_add(8)).ok_or(Reason::Truncated)?;
-        let dst = packet.load::<16>(l3.wrapping_add(24)).ok_or(Reason::Truncated)?;
+        let src = packet
+            .load::<16>(l3.wrapping_add(8))
+            .ok_or(Reason::Truncated)?;
+        let dst = packet
+            .load::<16>(l3.wrapping_add(24))
+            .ok_or(Reason::Truncated)?;
         if head[0] >> 4 != 6 {
             return Err(Reason::Malformed);
         }
         let payload = u32::from(u16::from_be_bytes([head[4], head[5]]));
-        let stated = if payload == 0 && packet.is_segmented() { 0 } else { payload.wrapping_add(40) };
+        let stated = if payload == 0 && packet.is_segmented() {
+            0
+        } else {
+            payload.wrapping_add(40)
+        };
         let len = checked_len(packet, l3, stated, 40)?;
         let (proto, l4) = extensions(packet, head[6], l3.wrapping_add(40))?;
         let (src, dst) = (Ip6::new(src), Ip6::new(dst));
-        Ok(Header { src, dst, proto, ttl: head[7], l4, len })
+        Ok(Header {
+            src,
+            dst,
+            proto,
+            ttl: head[7],
+            l4,
+            len,
+        })
+    }
+
+    #[inline(always)]
+    fn destination<P: Packet>(packet: &P, l3: usize) -> Option<Self> {
+        packet.load::<16>(l3.wrapping_add(24)).map(Ip6::new)
     }
 
     #[inline(always)]

@@ -21,7 +21,10 @@ pub(super) fn header<A: Ip, P: Packet>(
         return Err(Reason::NotTransport);
     }
     // Bytes of the transport header and its data; extension headers may reach beyond the packet.
-    let room = ip.len.checked_sub(ip.l4.wrapping_sub(l3) as u32).ok_or(Reason::Truncated)?;
+    let room = ip
+        .len
+        .checked_sub(ip.l4.wrapping_sub(l3) as u32)
+        .ok_or(Reason::Truncated)?;
     let tcp_flags = if ip.proto == Proto::TCP {
         tcp(packet, ip.l4, room)?
     } else {
@@ -37,7 +40,14 @@ pub(super) fn header<A: Ip, P: Packet>(
         proto: ip.proto,
         pad: [0; 3],
     };
-    Ok(Headers { key, l3: l3 as u16, l4: ip.l4 as u16, ip_len: ip.len, ttl: ip.ttl, tcp_flags })
+    Ok(Headers {
+        key,
+        l3: l3 as u16,
+        l4: ip.l4 as u16,
+        ip_len: ip.len,
+        ttl: ip.ttl,
+        tcp_flags,
+    })
 }
 
 /// The flags of a TCP header.
@@ -47,7 +57,9 @@ fn tcp<P: Packet>(packet: &P, l4: usize, room: u32) -> Result<u8, Reason> {
         return Err(Reason::Truncated);
     }
     // The whole header is there, the checksum included, before anything is decided.
-    let rest = packet.load::<8>(l4.wrapping_add(12)).ok_or(Reason::Truncated)?;
+    let rest = packet
+        .load::<8>(l4.wrapping_add(12))
+        .ok_or(Reason::Truncated)?;
     let header = u32::from(rest[0] >> 4).wrapping_mul(4);
     if header < TCP || header > room {
         return Err(Reason::Malformed);
@@ -61,7 +73,9 @@ fn udp<P: Packet>(packet: &P, l4: usize, room: u32) -> Result<(), Reason> {
     if room < UDP {
         return Err(Reason::Truncated);
     }
-    let [l0, l1, _, _] = packet.load::<4>(l4.wrapping_add(4)).ok_or(Reason::Truncated)?;
+    let [l0, l1, _, _] = packet
+        .load::<4>(l4.wrapping_add(4))
+        .ok_or(Reason::Truncated)?;
     let stated = u32::from(u16::from_be_bytes([l0, l1]));
     if stated < UDP || stated > room {
         return Err(Reason::Malformed);

@@ -8,13 +8,13 @@ use tidegate_abi::{Ip4, Ip6, maps};
 
 use crate::record::{self, Record, Tuple};
 
-type Table<const K: usize, const V: usize> = HashMap<MapData, [u8; K], [u8; V]>;
+type Table<const K: usize, const V: usize> = HashMap<MapData, [u32; K], [u32; V]>;
 
-/// Both families' flow records, as bytes.
+/// Both families' flow records, as words.
 #[derive(Debug)]
 pub(super) struct Flows {
-    v4: Table<16, 40>,
-    v6: Table<40, 64>,
+    v4: Table<4, 10>,
+    v6: Table<10, 16>,
 }
 
 impl Flows {
@@ -48,12 +48,12 @@ impl Flows {
 
     pub(super) fn put(&mut self, record: &Record) -> Result<()> {
         if let Some((key, flow)) = record::to_abi::<Ip4>(record) {
-            let (key, flow): ([u8; 16], [u8; 40]) = (bytemuck::cast(key), bytemuck::cast(flow));
-            self.v4.insert(key, flow, 0).context("write flows4")?;
+            let (key, flow): ([u32; 4], [u32; 10]) = (bytemuck::cast(key), bytemuck::cast(flow));
+            self.v4.insert(&key, &flow, 0).context("write flows4")?;
         }
         if let Some((key, flow)) = record::to_abi::<Ip6>(record) {
-            let (key, flow): ([u8; 40], [u8; 64]) = (bytemuck::cast(key), bytemuck::cast(flow));
-            self.v6.insert(key, flow, 0).context("write flows6")?;
+            let (key, flow): ([u32; 10], [u32; 16]) = (bytemuck::cast(key), bytemuck::cast(flow));
+            self.v6.insert(&key, &flow, 0).context("write flows6")?;
         }
         Ok(())
     }
@@ -61,12 +61,12 @@ impl Flows {
     pub(super) fn remove(&mut self, key: &Tuple) -> Result<()> {
         if let Some(key) = record::key_to_abi::<Ip4>(key) {
             self.v4
-                .remove(&bytemuck::cast::<_, [u8; 16]>(key))
+                .remove(&bytemuck::cast::<_, [u32; 4]>(key))
                 .context("remove from flows4")?;
         }
         if let Some(key) = record::key_to_abi::<Ip6>(key) {
             self.v6
-                .remove(&bytemuck::cast::<_, [u8; 40]>(key))
+                .remove(&bytemuck::cast::<_, [u32; 10]>(key))
                 .context("remove from flows6")?;
         }
         Ok(())

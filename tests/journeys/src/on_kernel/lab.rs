@@ -31,11 +31,12 @@ pub fn with_kernel<T: Send>(work: impl FnOnce(&mut KernelMachine) -> T + Send) -
         Err(error) => panic!("the kernel's half of the journeys cannot run: {error:#}"),
     });
     // A test that failed leaves nothing behind that the next one does not write anew.
-    let mut machine = machine.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut guard = machine.lock().unwrap_or_else(PoisonError::into_inner);
+    let machine = &mut *guard;
     on_a_thread(|| {
         setns(ns.as_fd(), CloneFlags::CLONE_NEWNET)
             .expect("the namespace was made by this process");
-        work(&mut machine)
+        work(machine)
     })
 }
 

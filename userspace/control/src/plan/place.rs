@@ -124,7 +124,10 @@ impl Planner {
         let (ids, half) = A::state(self);
         let is_here = |target: &Target<A>| here.contains(&(target.addr, target.port));
         for target in missing {
-            let target = Target { local: is_here(target), ..*target };
+            let target = Target {
+                local: is_here(target),
+                ..*target
+            };
             let given = ids.give(service, &target, half);
             draft
                 .backends

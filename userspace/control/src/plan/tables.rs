@@ -66,8 +66,10 @@ impl Planner {
             return;
         };
         let (backends, _) = A::state(self);
-        let mut ids: Vec<BackendId> =
-            targets.iter().filter_map(|it| backends.id(service, it)).collect();
+        let mut ids: Vec<BackendId> = targets
+            .iter()
+            .filter_map(|it| backends.id(service, it))
+            .collect();
         ids.sort_unstable();
         let (first, end) = (start as usize, start as usize + ids.len());
         if self.image.slots.len() < end {
@@ -102,7 +104,10 @@ impl Planner {
         known: &[Pool],
     ) -> Option<Table> {
         let (ids, _) = A::state(self);
-        let content: Option<Vec<_>> = targets.iter().map(|target| ids.id(service, target)).collect();
+        let content: Option<Vec<_>> = targets
+            .iter()
+            .map(|target| ids.id(service, target))
+            .collect();
         let len = u32::try_from(targets.len()).ok()?;
         if let Some(mut content) = content {
             content.sort_unstable();
