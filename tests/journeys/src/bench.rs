@@ -1,5 +1,6 @@
 //! A machine under test, and the cases that a journey is run in.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use tidegate_abi::Proto;
@@ -122,6 +123,19 @@ impl Case {
     }
 }
 
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family = if self.places.unowned.is_ipv4() {
+            "IPv4"
+        } else {
+            "IPv6"
+        };
+        let proto = self.proto.name().unwrap_or("other");
+        let hooks = if self.xdp { "XDP and tc" } else { "tc" };
+        write!(f, "case: {family}, {proto}, {hooks}")
+    }
+}
+
 /// A machine under test.
 pub struct Bench<'a> {
     /// The machine itself.
@@ -135,7 +149,22 @@ impl Bench<'_> {
         self.machine.start(scene);
     }
 
+    /// Begins anew with one frontend, these backends behind it.
+    pub fn serve(
+        &mut self,
+        case: &Case,
+        frontend: SocketAddr,
+        flags: u32,
+        backends: &[SocketAddr],
+    ) {
+        let mut scene = textbook::scene();
+        let ids: Vec<_> = backends.iter().map(|at| scene.backend(*at)).collect();
+        scene.frontend(frontend, case.proto, flags, &ids);
+        self.start(&scene);
+    }
+
     /// A frame enters by the uplink.
+    #[track_caller]
     pub fn uplink(&mut self, frame: &[u8]) -> Exit {
         self.enters(UPLINK, frame)
     }
@@ -224,7 +253,7 @@ pub type Journey = fn(&mut Bench<'_>, &Case);
 /// Runs a journey on the host.
 pub fn on_host(cases: &[Case], journey: Journey) {
     for case in cases {
-        println!("{case:?}");
+        println!("{case}");
         journey(
             &mut Bench {
                 machine: &mut HostMachine::new(),
@@ -239,7 +268,7 @@ pub fn on_host(cases: &[Case], journey: Journey) {
 pub fn in_kernel(cases: &[Case], journey: Journey) {
     with_kernel(|machine| {
         for case in cases {
-            println!("{case:?}");
+            println!("{case}");
             journey(
                 &mut Bench {
                     machine,

@@ -100,6 +100,13 @@ impl Exit {
         let by_xdp = self.staged && out == Out::Link(self.device) && macs.is_some() && !tagged;
         let program = format!("{} (XDP finishes it: {by_xdp})", self.who);
         assert_eq!(self.program == Program::XdpUplink, by_xdp, "{program}");
+        let first = reason == Reason::NewFlow;
+        // XDP made the record before it left the packet to the second stage.
+        let reason = if first && self.staged && !by_xdp {
+            Reason::KnownFlow
+        } else {
+            reason
+        };
         let code = match out {
             Out::Stack => code::NEXT,
             Out::Link(_) if by_xdp => code::XDP_TX,
