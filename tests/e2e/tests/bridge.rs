@@ -7,29 +7,30 @@ use anyhow::{Context as _, Result, ensure};
 use tidegate_e2e::{Proto, ServiceSpec, ask_many};
 use tidegate_rig::{AgentSpec, EchoServer, Netns, Node, Pod, Scene, link, pod_endpoints};
 
-const BOTH: ServiceSpec = ServiceSpec { name: "both", number: 21 };
-const ONE: ServiceSpec = ServiceSpec { name: "one", number: 22 };
-
-struct Bridged {
-    node: Node,
-    client: Netns,
-    _scene: Scene,
-}
+const BOTH: ServiceSpec = ServiceSpec {
+    name: "both",
+    number: 21,
+};
+const ONE: ServiceSpec = ServiceSpec {
+    name: "one",
+    number: 22,
+};
 
 #[test]
 fn pods_behind_a_bridge_are_clients_and_backends_and_their_own_backends() -> Result<()> {
     let mut scene = Scene::new()?;
     let (node, client) = build(&mut scene)?;
-    let bridged = Bridged { node, client, _scene: scene };
-    let Bridged { node, client, _scene: scene } = &bridged;
     let _echoes: Vec<EchoServer> = node
         .pods
         .iter()
         .map(|pod| EchoServer::start(&pod.ns, &pod.name, 8080))
         .collect::<Result<_>>()?;
-    let spec = AgentSpec::new(scene, node)?.args(["--service-cidr", "10.96.0.0/12,fd00:96::/112"]);
-    spec.manifests.put(BOTH.name, &BOTH.objects(&pod_endpoints(&node.pods)))?;
-    spec.manifests.put(ONE.name, &ONE.objects(&pod_endpoints([&node.pods[0]])))?;
+    let spec =
+        AgentSpec::new(&scene, &node)?.args(["--service-cidr", "10.96.0.0/12,fd00:96::/112"]);
+    spec.manifests
+        .put(BOTH.name, &BOTH.objects(&pod_endpoints(&node.pods)))?;
+    spec.manifests
+        .put(ONE.name, &ONE.objects(&pod_endpoints([&node.pods[0]])))?;
     let _agent = spec.start()?;
     for v6 in [false, true] {
         let node_port = |service: ServiceSpec| {
@@ -41,10 +42,12 @@ fn pods_behind_a_bridge_are_clients_and_backends_and_their_own_backends() -> Res
                 ("pod to clusterIP", &node.pods[1].ns, BOTH.cluster(v6)),
                 ("pod to its own service", &node.pods[0].ns, ONE.cluster(v6)),
                 ("pod to its own NodePort", &node.pods[0].ns, node_port(ONE)),
-                ("client to NodePort", client, node_port(BOTH)),
+                ("client to NodePort", &client, node_port(BOTH)),
                 ("host to clusterIP", &node.ns, BOTH.cluster(v6)),
             ] {
-                let answers = from.run(|| ask_many(proto, to, 100)).with_context(|| what.to_owned())?;
+                let answers = from
+                    .run(|| ask_many(proto, to, 100))
+                    .with_context(|| what.to_owned())?;
                 ensure!(answers.len() == 100);
             }
         }
@@ -63,9 +66,23 @@ fn build(scene: &mut Scene) -> Result<(Node, Netns)> {
     )?;
     ns.sysctl("ipv4.ip_forward", 1)?;
     ns.sysctl("ipv6.conf.all.forwarding", 1)?;
-    let pods = (2..5).map(|number| pod(scene, &ns, number)).collect::<Result<Vec<_>>>()?;
-    let (v4, v6) = (Ipv4Addr::new(192, 168, 1, 2), Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 2));
-    Ok((Node { name: "nodea", ns, v4, v6, pods }, client))
+    let pods = (2..5)
+        .map(|number| pod(scene, &ns, number))
+        .collect::<Result<Vec<_>>>()?;
+    let (v4, v6) = (
+        Ipv4Addr::new(192, 168, 1, 2),
+        Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 2),
+    );
+    Ok((
+        Node {
+            name: "nodea",
+            ns,
+            v4,
+            v6,
+            pods,
+        },
+        client,
+    ))
 }
 
 /// Without waiting for duplicate addresses: until that is over nobody answers a neighbour solicitation.
@@ -88,5 +105,12 @@ fn pod(scene: &mut Scene, node: &Netns, number: u8) -> Result<Pod> {
     ))?;
     let v4 = Ipv4Addr::new(10, 244, 0, number);
     let v6 = Ipv6Addr::new(0xfd00, 0x244, 0, 0, 0, 0, 0, number.into());
-    Ok(Pod { name, node: "nodea", ns, v4, v6, device })
+    Ok(Pod {
+        name,
+        node: "nodea",
+        ns,
+        v4,
+        v6,
+        device,
+    })
 }

@@ -154,7 +154,10 @@ fn bulk_data_gets_through_a_node_port_with_offloads_on() -> Result<()> {
     );
     // A rate belongs in a benchmark; here only a collapse is caught, as when super-packets are cut up
     // or checksums come out wrong (seen: 0.01 of the plain rate). Measured alone the ratio is 0.9 or more.
-    ensure!(balanced >= plain / 8.0, "plain {plain}, through the NodePort {balanced}");
+    ensure!(
+        balanced >= plain / 8.0,
+        "plain {plain}, through the NodePort {balanced}"
+    );
     Ok(())
 }
 
