@@ -140,7 +140,8 @@ fn ask_fib<A: Lookup>(
     params.sport = key.src_port.be16();
     params.dport = key.dst_port.be16();
     params.ifindex = device;
-    params.__bindgen_anon_1.tot_len = if len > 0xffff { 0xffff } else { len as u16 };
+// Left at zero the helper would measure the socket buffer itself, and say "too big".
+    params.__bindgen_anon_1.tot_len = len.clamp(1, 0xffff) as u16;
     let size = size_of::<bpf_fib_lookup>() as i32;
     // SAFETY: the context is the program's own, and the length is the structure's.
     let result = unsafe { fib_lookup(ctx, &raw mut params, size, 0) } as i32;
