@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM: end what was started, remove what was made, and only then go.
 
 use std::process;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result};
@@ -10,6 +10,9 @@ use nix::unistd::Pid;
 
 /// The process group of the child that runs now; 0 for none.
 static CHILD: AtomicI32 = AtomicI32::new(0);
+
+/// Set when a signal has come: from then on the cleaning thread alone decides when we go.
+static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// From here on a signal ends the child's process group and sweeps, instead of just ending us.
 pub(crate) fn clean_up_when_interrupted() -> Result<()> {
@@ -20,6 +23,7 @@ pub(crate) fn clean_up_when_interrupted() -> Result<()> {
         let Ok(signal) = signals.wait() else {
             return;
         };
+        STOPPING.store(true, Ordering::SeqCst);
         let child = CHILD.load(Ordering::SeqCst);
         if child != 0 {
             // Fails only when it has ended by itself.
@@ -42,6 +46,14 @@ pub(crate) fn child_is(id: u32) {
 
 pub(crate) fn child_is_gone() {
     CHILD.store(0, Ordering::SeqCst);
+    stay_if_stopping();
+}
+
+/// Does not return once a signal has come: what fails now fails because of it.
+pub(crate) fn stay_if_stopping() {
+    while STOPPING.load(Ordering::SeqCst) {
+        thread::park();
+    }
 }
 
 /// Undoes the blocking, for a child between fork and exec.

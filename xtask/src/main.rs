@@ -40,7 +40,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match run(&args.command) {
+    let result = run(&args.command);
+    interrupt::stay_if_stopping();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("x: {error:#}");

@@ -42,4 +42,16 @@ mod tests {
             "{pinned}"
         );
     }
+
+    #[test]
+    fn the_starter_installs_the_nightly_that_the_loader_asks_for() {
+        let starter = fs::read_to_string(workspace().join("x")).unwrap();
+        let script = fs::read_to_string(workspace().join("userspace/loader/build.rs")).unwrap();
+        let (_, pinned) = starter.split_once("\nnightly=").unwrap();
+        let pinned = pinned.split_whitespace().next().unwrap();
+        assert!(
+            script.contains(&format!("\"{pinned}\"")),
+            "{pinned} is not in build.rs"
+        );
+    }
 }

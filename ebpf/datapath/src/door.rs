@@ -20,6 +20,13 @@ pub struct Way {
     pub macs: Option<[u8; 12]>,
 }
 
+/// On through the stack, which counts the hop itself.
+const BY_THE_STACK: Way = Way {
+    door: Door::Stack,
+    hops: 0,
+    macs: None,
+};
+
 /// Chooses the door of a packet that becomes what `flow` says.
 #[inline(always)]
 pub fn choose<A, P, W>(
@@ -52,7 +59,7 @@ where
         let route = world.route(entry.device, &translated(headers, flow), len);
         match entry.stage {
             Stage::Xdp => before_the_stack(entry, route)?,
-            Stage::Tc => by_route(flow, route)?,
+            Stage::Tc => by_route(headers, flow, route)?,
         }
     };
     if way.hops != 0 && headers.ttl <= 1 {
@@ -84,27 +91,23 @@ fn before_the_stack(entry: Entry, route: Route) -> Result<Way, Stop> {
 }
 
 #[inline(always)]
-fn by_route<A: Address>(flow: &Flow<A>, route: Route) -> Result<Way, Stop> {
+fn by_route<A: Address>(headers: &Headers<A>, flow: &Flow<A>, route: Route) -> Result<Way, Stop> {
+    let is_ours = flow.flags & (flags::REPLY | flags::MASQUERADE) != 0;
     match route {
         Route::Via { device, .. } => Ok(Way {
             door: Door::Neighbour(device),
             hops: 1,
             macs: None,
         }),
+        // The stack refuses to forward what comes from one of the host's own addresses, and a reply
+        // or a masqueraded packet does. Anything else it can cut up, or knows better what to do with.
+        Route::TooBig { .. } if headers.may_fragment != 0 && !is_ours => Ok(BY_THE_STACK),
         Route::TooBig { mtu } => Err(Stop {
             reason: Reason::TooBig,
             mtu,
         }),
-        // The stack refuses to forward what comes from one of the host's own addresses, and a reply
-        // or a masqueraded packet does. Anything else it may know better what to do with.
-        Route::None if flow.flags & (flags::REPLY | flags::MASQUERADE) != 0 => {
-            Err(Reason::NoRoute.into())
-        }
-        Route::None => Ok(Way {
-            door: Door::Stack,
-            hops: 0,
-            macs: None,
-        }),
+        Route::None if is_ours => Err(Reason::NoRoute.into()),
+        Route::None => Ok(BY_THE_STACK),
     }
 }
 

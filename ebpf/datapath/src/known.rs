@@ -1,6 +1,6 @@
 //! Step 2: have we seen its flow? Looks a record up, decides whether it still counts, and keeps it fresh.
 
-use tidegate_abi::{Address, BackendId, Flow, FlowKey, Proto, flow::flags};
+use tidegate_abi::{Address, BackendId, Flow, Proto, flow::flags};
 
 use crate::{
     Tables, Work, World,
@@ -30,29 +30,55 @@ where
         return None;
     }
     let moves = headers.key.proto == Proto::TCP && tcp::moves(headers.tcp_flags);
-    if flow.seen != now || moves {
-        let _lent = tables.with_work(headers, |work| {
+    // The port of a flow that is over may have been given to another at any moment.
+    let doubtful = !flow.is_reply() && tcp::is_over(flow.state);
+    if flow.seen != now || moves || doubtful {
+        let kept = tables.with_work(headers, |work| {
             work.flow = flow;
-            maintain(tables, entry, work, now, moves);
+            work.reply_key = flow.opposite(headers.key.proto);
+            maintain(tables, entry, work, now, moves)
         });
+        if kept == Some(false) {
+            return None;
+        }
     }
     Some(flow)
 }
 
-/// What a record needs at most once a tick, and at the turns of a TCP connection.
+/// Stands for the device of a reply record that is not there; no device has this index.
+const NO_RECORD: u32 = u32::MAX;
+
+/// What a record needs at most once a tick, and at the turns of a TCP connection; `false`: it is void.
+///
+/// A forward record whose reply record has become another flow's must not be used: its packets would
+/// reach the other's connection (rule 3.2.2).
 #[inline(always)]
-fn maintain<A, T>(tables: &T, entry: Entry, work: &mut Work<A>, now: u32, moves: bool)
+fn maintain<A, T>(tables: &T, entry: Entry, work: &mut Work<A>, now: u32, moves: bool) -> bool
 where
     A: Address,
     T: Tables<A>,
 {
-    work.reply_key = work.flow.opposite(work.headers.key.proto);
+    // Plain values with a default each: of an absent record the compiler would read what was never set.
+    let (is_ours, device, state) = match tables.flow(&work.reply_key) {
+        Some(other) => (other.leads_to(&work.headers.key), other.device, other.state),
+        None => (true, NO_RECORD, work.flow.state),
+    };
+    if !work.flow.is_reply() && !is_ours {
+        tables.remove_flow(&work.headers.key);
+        return false;
+    }
     if work.flow.seen != now {
-        refresh(tables, entry, work, now);
+        refresh(tables, entry, work, device, now);
     }
-    if moves {
-        advance(tables, work);
+    if moves && is_ours {
+        let forward = if work.flow.is_reply() {
+            state
+        } else {
+            work.flow.state
+        };
+        advance(tables, work, forward);
     }
+    true
 }
 
 /// A SYN-ACK on the record of a flow that is over answers somebody who dialled the backend directly
@@ -94,38 +120,27 @@ pub fn is_idle<A>(flow: &Flow<A>, now: u32) -> bool {
 
 /// Once a tick and flow: notes the time, and lets the forward record repair a missing reply record.
 #[inline(always)]
-fn refresh<A, T>(tables: &T, entry: Entry, work: &mut Work<A>, now: u32)
+fn refresh<A, T>(tables: &T, entry: Entry, work: &mut Work<A>, replies_to: u32, now: u32)
 where
     A: Address,
     T: Tables<A>,
 {
-    let Work {
-        headers,
-        flow,
-        reply,
-        reply_key: other,
-    } = work;
-    tables.touch_flow(&headers.key, now);
-    if flow.is_reply() {
-        // The forward record carries the time that counts (rule 5.2.14).
-        tables.touch_flow(other, now);
+    tables.touch_flow(&work.headers.key, now);
+    // The forward record carries the time that counts (rule 5.2.14).
+    tables.touch_flow(&work.reply_key, now);
+    if work.flow.is_reply() {
         return;
     }
-    if flow.state == tcp::RESET && headers.tcp_flags & tcp::flag::RST == 0 {
-        flow.state = tcp::OPEN;
-        tables.set_flow_state(&headers.key, tcp::OPEN);
-        tables.set_flow_state(other, tcp::OPEN);
+    if work.flow.state == tcp::RESET && work.headers.tcp_flags & tcp::flag::RST == 0 {
+        work.flow.state = tcp::OPEN;
+        tables.set_flow_state(&work.headers.key, tcp::OPEN);
+        tables.set_flow_state(&work.reply_key, tcp::OPEN);
     }
+    // The client's pod may have got a new device.
     let device = reply_device(tables, entry);
-    match tables.flow(other) {
-        // The client's pod may have got a new device; somebody else's record stays.
-        Some(record) if record.device == device || !record.leads_to(&headers.key) => {
-            tables.touch_flow(other, now);
-        }
-        _ => {
-            *reply = reply_of(&headers.key, flow, device, now);
-            let _recorded: bool = tables.put_flow(other, reply);
-        }
+    if replies_to != device {
+        make_reply(work, device, now);
+        let _recorded: bool = tables.put_flow(&work.reply_key, &work.reply);
     }
 }
 
@@ -141,38 +156,36 @@ pub fn reply_device<A: Address, T: Tables<A>>(tables: &T, entry: Entry) -> u32 {
     }
 }
 
-/// The reply record that belongs to a forward record.
+/// Makes the reply record that belongs to the forward record in `work`.
+///
+/// Field by field: a record built on the stack first would be the one too many there.
 #[inline(always)]
-pub fn reply_of<A: Address>(key: &FlowKey<A>, forward: &Flow<A>, device: u32, now: u32) -> Flow<A> {
-    Flow {
-        src: key.dst,
-        dst: key.src,
-        src_port: key.dst_port,
-        dst_port: key.src_port,
-        backend: forward.backend,
-        generation: forward.generation,
-        device,
-        service: forward.service,
-        seen: now,
-        created: forward.created,
-        flags: forward.flags | flags::REPLY,
-        state: forward.state,
-    }
+pub fn make_reply<A: Address>(work: &mut Work<A>, device: u32, now: u32) {
+    let Work {
+        headers,
+        flow: forward,
+        reply,
+        ..
+    } = work;
+    reply.src = headers.key.dst;
+    reply.dst = headers.key.src;
+    reply.src_port = headers.key.dst_port;
+    reply.dst_port = headers.key.src_port;
+    reply.backend = forward.backend;
+    reply.generation = forward.generation;
+    reply.device = device;
+    reply.service = forward.service;
+    reply.seen = now;
+    reply.created = forward.created;
+    reply.flags = forward.flags | flags::REPLY;
+    reply.state = forward.state;
 }
 
 /// Moves the TCP state. The forward record decides; the reply record carries a copy, so that the port
 /// allocator can tell from it alone whether a tuple is free.
 #[inline(always)]
-fn advance<A: Address, T: Tables<A>>(tables: &T, work: &Work<A>) {
+fn advance<A: Address, T: Tables<A>>(tables: &T, work: &Work<A>, state: u16) {
     let from_client = !work.flow.is_reply();
-    let state = if from_client {
-        work.flow.state
-    } else {
-        match tables.flow(&work.reply_key) {
-            Some(forward) => forward.state,
-            None => return,
-        }
-    };
     let next = tcp::next(state, work.headers.tcp_flags, from_client);
     if next != state {
         tables.set_flow_state(&work.headers.key, next);

@@ -56,6 +56,8 @@ pub struct Headers<A> {
     pub ttl: u8,
     /// TCP flags; zero for UDP.
     pub tcp_flags: u8,
+    /// 1 when routers may cut the packet up (IPv4 without DF).
+    pub may_fragment: u8,
 }
 
 impl<A: Address> Headers<A> {

@@ -33,11 +33,12 @@ where
     W: World<A>,
 {
     let now = world.tick();
-    let masquerade = masquerade_address(tables, world, entry, work, service, choice)?;
     let key = &work.headers.key;
     let opening = work.headers.tcp_flags & tcp::flag::SYN != 0;
+    let masquerade = is_masqueraded(entry, key, service, choice);
+    // In place, field by field of what is small: the kernel's stack holds few copies of a record.
     work.flow = Flow {
-        src: masquerade.unwrap_or(key.src),
+        src: key.src,
         dst: choice.backend.addr,
         src_port: key.src_port,
         dst_port: choice.backend.port,
@@ -47,14 +48,13 @@ where
         service: service.service,
         seen: now,
         created: now,
-        flags: if masquerade.is_some() {
-            flags::MASQUERADE
-        } else {
-            0
-        },
+        flags: 0,
         state: if opening { tcp::OPENING } else { tcp::NONE },
     };
-    claim(tables, world, entry, work, masquerade.is_some())?;
+    if masquerade {
+        set_source(tables, world, entry, work)?;
+    }
+    claim(tables, world, entry, work, masquerade)?;
     if tables.put_flow(&work.headers.key, &work.flow) {
         return Ok(());
     }
@@ -62,73 +62,51 @@ where
     Err(Reason::FlowTableFull)
 }
 
-/// The address to masquerade to; `None`: the source stays (table 3.1, decision 2, rule 3.3.1).
+/// Whether the source is replaced (table 3.1, decision 2, rule 3.3.1).
 #[inline(always)]
-fn masquerade_address<A, T, W>(
-    tables: &T,
-    world: &W,
+fn is_masqueraded<A: Address>(
     entry: Entry,
-    work: &mut Work<A>,
+    key: &FlowKey<A>,
     service: &Frontend,
     choice: &Choice<A>,
-) -> Result<Option<A>, Reason>
-where
-    A: Address,
-    T: Tables<A>,
-    W: World<A>,
-{
-    let hairpin = choice.backend.addr == work.headers.key.src;
-    if !hairpin {
-        let internal =
-            service.flags & (frontend::flags::INTERNAL | frontend::flags::LOCAL_ONLY) != 0;
-        let pods_own = entry.role == Role::Pod && internal;
-        if choice.backend.is_local() || pods_own {
-            return Ok(None);
-        }
-    }
-    let addr = if hairpin {
-        tables.node_address()
-    } else {
-        outgoing(tables, world, entry, work, choice)
-    };
-    if addr == A::default() {
-        Err(Reason::NoMasqueradeAddress)
-    } else {
-        Ok(Some(addr))
-    }
+) -> bool {
+    let internal = service.flags & (frontend::flags::INTERNAL | frontend::flags::LOCAL_ONLY) != 0;
+    let pods_own = entry.role == Role::Pod && internal;
+    let hairpin = choice.backend.addr == key.src;
+    hairpin || !(choice.backend.is_local() || pods_own)
 }
 
-/// The address of the device by which the backend is reached (rule 3.2.1), else the node's.
+/// Puts the address to masquerade to into the flow: for a hairpin the node's, else that of the device
+/// by which the backend is reached (rules 3.3.1 and 3.2.1).
 #[inline(always)]
-fn outgoing<A, T, W>(
+fn set_source<A, T, W>(
     tables: &T,
     world: &W,
     entry: Entry,
     work: &mut Work<A>,
-    choice: &Choice<A>,
-) -> A
+) -> Result<(), Reason>
 where
     A: Address,
     T: Tables<A>,
     W: World<A>,
 {
-    let Work {
-        headers,
-        reply_key: ahead,
-        ..
-    } = work;
-    *ahead = FlowKey {
-        dst: choice.backend.addr,
-        dst_port: choice.backend.port,
-        ..headers.key
-    };
-    if let Route::Via { device, .. } = world.route(entry.device, ahead, 0)
-        && let Some(device) = tables.device(device)
-        && A::of_device(&device) != A::default()
-    {
-        return A::of_device(&device);
+    let hairpin = work.flow.dst == work.headers.key.src;
+    work.flow.src = tables.node_address();
+    if !hairpin {
+        work.reply_key = work.flow.opposite(work.headers.key.proto).reversed();
+        work.reply_key.src = work.headers.key.src;
+        if let Route::Via { device, .. } = world.route(entry.device, &work.reply_key, 0)
+            && let Some(device) = tables.device(device)
+            && A::of_device(&device) != A::default()
+        {
+            work.flow.src = A::of_device(&device);
+        }
     }
-    tables.node_address()
+    if work.flow.src == A::default() {
+        return Err(Reason::NoMasqueradeAddress);
+    }
+    work.flow.flags = flags::MASQUERADE;
+    Ok(())
 }
 
 /// The pod device behind which the backend sits; 0: ask the routing table for each packet.
@@ -167,6 +145,8 @@ where
     T: Tables<A>,
     W: World<A>,
 {
+    let now = work.flow.seen;
+    known::make_reply(work, known::reply_device(tables, entry), now);
     let Work {
         headers,
         flow,
@@ -174,7 +154,6 @@ where
         reply_key: at,
     } = work;
     let key = &headers.key;
-    *reply = known::reply_of(key, flow, known::reply_device(tables, entry), flow.seen);
     let (first, last) = tables.masquerade_ports();
     let size = u32::from(last.wrapping_sub(first)).wrapping_add(1);
     let start =

@@ -1,7 +1,7 @@
 //! The maps. Sizes here are defaults; the loader sets `--flows`.
 
 use aya_ebpf::{
-    bindings::BPF_F_NO_PREALLOC,
+    bindings::{BPF_F_NO_PREALLOC, bpf_fib_lookup},
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
@@ -42,6 +42,10 @@ pub(crate) static WORK4: PerCpuArray<Work<Ip4>> = PerCpuArray::with_max_entries(
 /// The same for IPv6.
 #[map(name = "work6")]
 pub(crate) static WORK6: PerCpuArray<Work<Ip6>> = PerCpuArray::with_max_entries(1, 0);
+
+/// The parameters of a routing lookup: 64 bytes that the stack can do without.
+#[map(name = "route")]
+pub(crate) static ROUTE: PerCpuArray<bpf_fib_lookup> = PerCpuArray::with_max_entries(1, 0);
 
 #[map(name = "events")]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(size::EVENTS_BYTES, 0);

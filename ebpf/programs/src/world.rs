@@ -12,10 +12,14 @@ use aya_ebpf::{
 use tidegate_abi::{Address, FlowKey, Ip4, Ip6, Proto, flow::TICK_SHIFT};
 use tidegate_datapath::{Route, World};
 
+use crate::maps::ROUTE;
+
 /// `bpf_fib_lookup` results (include/uapi/linux/bpf.h).
 const SUCCESS: i32 = 0;
 const NO_NEIGHBOUR: i32 = 7;
 const TOO_BIG: i32 = 8;
+/// None of the helper's results.
+const NO_ROOM: i32 = -1;
 /// `BPF_F_CURRENT_NETNS`: the namespace of the device.
 const CURRENT_NETNS: u64 = u64::MAX;
 
@@ -96,23 +100,7 @@ impl<A: Lookup> World<A> for Kernel {
 
     #[inline(always)]
     fn socket_answers(&self, key: &FlowKey<A>) -> bool {
-        // SAFETY: a union of plain integers; all zero is valid.
-        let mut tuple: bpf_sock_tuple = unsafe { MaybeUninit::zeroed().assume_init() };
-        let size = A::fill_socket(&mut tuple, key);
-        // SAFETY: the context is the program's own, and the length is the filled variant's.
-        let socket: *mut bpf_sock = unsafe {
-            if key.proto == Proto::TCP {
-                bpf_skc_lookup_tcp(self.0, &raw mut tuple, size, CURRENT_NETNS, 0)
-            } else {
-                bpf_sk_lookup_udp(self.0, &raw mut tuple, size, CURRENT_NETNS, 0)
-            }
-        };
-        if socket.is_null() {
-            return false;
-        }
-        // SAFETY: a socket that a lookup returned, released once.
-        let _released: i64 = unsafe { bpf_sk_release(socket.cast()) };
-        true
+        ask_sockets(self.0, key) != 0
     }
 }
 
@@ -133,18 +121,24 @@ fn ask_fib<A: Lookup>(
     key: &FlowKey<A>,
     found: &mut Found,
 ) -> i32 {
-    // SAFETY: a structure of plain integers; all zero is valid.
-    let mut params: bpf_fib_lookup = unsafe { MaybeUninit::zeroed().assume_init() };
-    A::fill_route(&mut params, key);
+    let Some(room) = ROUTE.get_ptr_mut(0) else {
+        return NO_ROOM;
+    };
+    // SAFETY: this CPU's entry, used by nobody else meanwhile; plain integers, all zero is valid.
+    let params: &mut bpf_fib_lookup = unsafe {
+        room.write(MaybeUninit::zeroed().assume_init());
+        &mut *room
+    };
+    A::fill_route(params, key);
     params.l4_protocol = key.proto.0;
     params.sport = key.src_port.be16();
     params.dport = key.dst_port.be16();
     params.ifindex = device;
-// Left at zero the helper would measure the socket buffer itself, and say "too big".
+    // Left at zero the helper would measure the socket buffer itself, and say "too big".
     params.__bindgen_anon_1.tot_len = len.clamp(1, 0xffff) as u16;
     let size = size_of::<bpf_fib_lookup>() as i32;
     // SAFETY: the context is the program's own, and the length is the structure's.
-    let result = unsafe { fib_lookup(ctx, &raw mut params, size, 0) } as i32;
+    let result = unsafe { fib_lookup(ctx, params, size, 0) } as i32;
     found.device = params.ifindex;
     // SAFETY: on "too big" the helper put the MTU where the length was (Linux 5.12; the length stays
     // before). On success it has filled the Ethernet addresses.
@@ -155,4 +149,26 @@ fn ask_fib<A: Lookup>(
         found.macs = [a, b, c, d, e, f, g, h, i, j, k, l];
     }
     result
+}
+
+/// One lookup among the sockets: not zero when one would answer. A function of its own, as above.
+#[inline(never)]
+fn ask_sockets<A: Lookup>(ctx: *mut c_void, key: &FlowKey<A>) -> u32 {
+    // SAFETY: a union of plain integers; all zero is valid.
+    let mut tuple: bpf_sock_tuple = unsafe { MaybeUninit::zeroed().assume_init() };
+    let size = A::fill_socket(&mut tuple, key);
+    // SAFETY: the context is the program's own, and the length is the filled variant's.
+    let socket: *mut bpf_sock = unsafe {
+        if key.proto == Proto::TCP {
+            bpf_skc_lookup_tcp(ctx, &raw mut tuple, size, CURRENT_NETNS, 0)
+        } else {
+            bpf_sk_lookup_udp(ctx, &raw mut tuple, size, CURRENT_NETNS, 0)
+        }
+    };
+    if socket.is_null() {
+        return 0;
+    }
+    // SAFETY: a socket that a lookup returned, released once.
+    let _released: i64 = unsafe { bpf_sk_release(socket.cast()) };
+    1
 }

@@ -6,7 +6,9 @@ use tidegate_abi::Reason;
 use tidegate_datapath::{Door, Route};
 use tidegate_frames::{
     explain_difference, hexdump,
-    oracle::{Rewrite, dissect::dissect, same_packet, translate, verify},
+    oracle::{
+        Rewrite, dissect::dissect, same_packet, translate, translate_preserving_error, verify,
+    },
 };
 
 use crate::{
@@ -43,6 +45,17 @@ impl Exit {
         let anatomy = dissect(&self.frame).unwrap_or_else(|error| panic!("{}: {error}", self.who));
         let ports = &self.frame[anatomy.transport..];
         SocketAddr::new(anatomy.src, u16::from_be_bytes([ports[0], ports[1]]))
+    }
+
+    /// Sent by the host, and none of ours: not even counted.
+    #[track_caller]
+    pub fn is_left_alone(&self) {
+        self.ends(None, code::NEXT, "left alone");
+        assert_eq!(
+            self.sent, self.frame,
+            "{}: a frame of others is not touched",
+            self.who
+        );
     }
 
     /// Left to the kernel, byte for byte as it came.
@@ -114,6 +127,7 @@ impl Exit {
         };
         self.ends(Some(reason), code, "translated");
         let written = macs.filter(|_| by_xdp).map(|macs| (macs[1], macs[0]));
+        // The stack counts the hop itself.
         let ttl_minus = u8::from(out != Out::Stack);
         let rewrite = Rewrite {
             src,
@@ -133,6 +147,22 @@ impl Exit {
             "{}: {:?}, not {door:?}",
             self.who,
             self.door
+        );
+    }
+
+    /// Translated, with a checksum as wrong as it was.
+    #[track_caller]
+    pub fn keeps_its_error(&self, src: SocketAddr, dst: SocketAddr) {
+        let rewrite = Rewrite {
+            src,
+            dst,
+            ttl_minus: 1,
+            macs: None,
+        };
+        must_equal(
+            self,
+            &translate_preserving_error(&self.sent, rewrite),
+            "the translation",
         );
     }
 

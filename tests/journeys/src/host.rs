@@ -13,6 +13,7 @@ pub use world::HostWorld;
 use tidegate_abi::{Ip4, Ip6};
 use tidegate_datapath::{
     Entry, Verdict, answer, journey,
+    leaving::leaving,
     parse::{self, Network},
 };
 
@@ -35,6 +36,16 @@ impl Host {
                 Network::V6 => journey::<Ip6, _, _, _>(packet, tables, world, entry, link.l3),
             },
             Err(reason) => answer::without_headers(reason),
+        }
+    }
+
+    /// The same for a packet that this host sends; `None`: it is none of ours.
+    pub fn leave(&self, packet: &mut HostPacket, entry: Entry) -> Option<Verdict> {
+        let (tables, world) = (&self.tables, &self.world);
+        let link = parse::link(packet).ok()?;
+        match link.network {
+            Network::V4 => leaving::<Ip4, _, _, _>(packet, tables, world, entry, link.l3),
+            Network::V6 => leaving::<Ip6, _, _, _>(packet, tables, world, entry, link.l3),
         }
     }
 }

@@ -9,14 +9,17 @@
 pub mod host;
 pub mod network;
 pub mod scene;
+pub mod places;
 pub mod textbook;
 pub mod record;
 pub mod machine;
 pub mod on_host;
 pub mod on_kernel;
 pub mod exit;
+pub mod case;
 pub mod bench;
 
-pub use bench::{Bench, Case};
+pub use bench::Bench;
+pub use case::Case;
 pub use exit::Out;
 pub use scene::Scene;

@@ -21,6 +21,8 @@ pub enum Program {
     TcPod,
     /// A tunnel.
     TcOverlay,
+    /// What the host sends, where it leaves.
+    TcHost,
 }
 
 /// Return codes of tc and XDP programs.
@@ -47,13 +49,14 @@ impl Program {
             Self::TcUplink => "tc_uplink",
             Self::TcPod => "tc_pod",
             Self::TcOverlay => "tc_overlay",
+            Self::TcHost => "tc_host",
         }
     }
 
     /// The device role that it is made for.
     pub fn role(self) -> Role {
         match self {
-            Self::XdpUplink | Self::TcUplink => Role::Uplink,
+            Self::XdpUplink | Self::TcUplink | Self::TcHost => Role::Uplink,
             Self::TcPod => Role::Pod,
             Self::TcOverlay => Role::Overlay,
         }
@@ -96,7 +99,8 @@ pub struct Exit {
     pub frame: Vec<u8>,
     /// The return code.
     pub code: i32,
-    /// The counter that moved; none does where XDP leaves a packet to the second stage.
+    /// The counter that moved; none does where XDP leaves a packet to the second stage, or where the
+    /// host sends what is none of ours.
     pub reason: Option<Reason>,
     /// The door; the kernel does not show it.
     pub door: Option<Door>,
@@ -114,6 +118,8 @@ pub trait Machine {
     fn change(&mut self, scene: &Scene);
     /// Runs a program on a frame that enters at a device.
     fn run(&mut self, program: Program, frame: &[u8], device: u32) -> Exit;
+    /// Whether this frame can be run at all: the kernel's test run refuses some short ones.
+    fn takes(&self, program: Program, frame: &[u8]) -> bool;
     /// All flow records.
     fn records(&self) -> Vec<Record>;
     /// Adds or replaces a flow record.

@@ -33,6 +33,19 @@ impl HostMachine {
     }
 }
 
+impl HostMachine {
+    /// The record of one tuple, without a walk through all of them.
+    pub fn record(&self, key: &Tuple) -> Option<Record> {
+        find::<Ip4>(&self.0, key).or_else(|| find::<Ip6>(&self.0, key))
+    }
+}
+
+fn find<A: Family>(host: &Host, key: &Tuple) -> Option<Record> {
+    let key = record::key_to_abi::<A>(key)?;
+    let flow = host.tables.flow(&key)?;
+    Some(record::from_abi(&key, &flow))
+}
+
 impl Default for HostMachine {
     fn default() -> Self {
         Self::new()
@@ -60,18 +73,28 @@ impl Machine for HostMachine {
             stage: program.stage(),
             device,
         };
-        let verdict = self.0.journey(&mut packet, entry);
+        let verdict = match program {
+            Program::TcHost => self.0.leave(&mut packet, entry),
+            _ => Some(self.0.journey(&mut packet, entry)),
+        };
+        let door = verdict.map_or(Door::Stack, |verdict| verdict.door);
         Exit {
             who: format!("host, {}", program.name()),
             program,
             device,
             sent: frame.to_vec(),
             frame: packet.bytes,
-            code: program.code(verdict.door),
-            reason: is_counted(program, verdict).then_some(verdict.reason),
-            door: Some(verdict.door),
+            code: program.code(door),
+            reason: verdict
+                .filter(|verdict| is_counted(program, *verdict))
+                .map(|verdict| verdict.reason),
+            door: Some(door),
             staged: false,
         }
+    }
+
+    fn takes(&self, _program: Program, _frame: &[u8]) -> bool {
+        true
     }
 
     fn records(&self) -> Vec<Record> {

@@ -29,6 +29,8 @@ pub struct Header<A> {
     pub l4: usize,
     /// Bytes from the IP header on.
     pub len: u32,
+    /// Whether routers may cut the packet up (IPv4 without DF).
+    pub may_fragment: bool,
 }
 
 /// An address family whose header can be parsed and rewritten.
@@ -91,6 +93,7 @@ impl Ip for Ip4 {
             ttl: h[8],
             l4: l3.wrapping_add(header_len),
             len,
+            may_fragment: h[6] & 0x40 == 0,
         })
     }
 
@@ -151,6 +154,7 @@ impl Ip for Ip6 {
             ttl: head[7],
             l4,
             len,
+            may_fragment: false,
         })
     }
 

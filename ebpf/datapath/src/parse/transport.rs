@@ -47,6 +47,7 @@ pub(super) fn header<A: Ip, P: Packet>(
         ip_len: ip.len,
         ttl: ip.ttl,
         tcp_flags,
+        may_fragment: u8::from(ip.may_fragment),
     })
 }
 

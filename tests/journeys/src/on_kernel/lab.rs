@@ -25,17 +25,21 @@ const FLOWS: u32 = 1 << 17;
 /// # Panics
 /// When they cannot be loaded, which needs root; and when `work` panics.
 pub fn with_kernel<T: Send>(work: impl FnOnce(&mut KernelMachine) -> T + Send) -> T {
-    static LAB: OnceLock<(File, Mutex<KernelMachine>)> = OnceLock::new();
-    let (ns, machine) = LAB.get_or_init(|| match on_a_thread(open) {
-        Ok((ns, machine)) => (ns, Mutex::new(machine)),
-        Err(error) => panic!("the kernel's half of the journeys cannot run: {error:#}"),
+    static LAB: OnceLock<Result<(File, Mutex<KernelMachine>), String>> = OnceLock::new();
+    let lab = LAB.get_or_init(|| {
+        let opened = on_a_thread(open).map_err(|error| format!("{error:#}"));
+        opened.map(|(ns, machine)| (ns, Mutex::new(machine)))
     });
+    let (ns, machine) = match lab {
+        Ok(lab) => lab,
+        Err(error) => panic!("the kernel's half of the journeys cannot run: {error}"),
+    };
     // A test that failed leaves nothing behind that the next one does not write anew.
     let mut guard = machine.lock().unwrap_or_else(PoisonError::into_inner);
     let machine = &mut *guard;
     on_a_thread(|| {
-        setns(ns.as_fd(), CloneFlags::CLONE_NEWNET)
-            .expect("the namespace was made by this process");
+        let entered = setns(ns.as_fd(), CloneFlags::CLONE_NEWNET);
+        entered.expect("the namespace was made by this process");
         work(machine)
     })
 }

@@ -2,6 +2,7 @@
 
 mod clients;
 mod pods;
+mod host_backends;
 mod masquerade;
 mod answers;
 mod policies;

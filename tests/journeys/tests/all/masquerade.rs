@@ -7,6 +7,8 @@ use tidegate_abi::{
     Ip4, Ip6, Reason,
     frontend::flags::{INTERNAL, NODE_PORT},
 };
+use tidegate_datapath::tcp;
+use tidegate_frames::{Frame, frame::tcp::RST, oracle::expected_reset};
 use tidegate_journeys::{
     Bench, Case, Out, journeys,
     textbook::{self, MASQUERADE, POD, UPLINK},
@@ -19,7 +21,9 @@ journeys! {
         rule_3_2_3_with_two_ports_the_third_flow_is_dropped_and_the_first_two_live,
         rule_3_2_2_a_port_on_which_a_socket_answers_is_skipped,
         a_port_whose_flow_is_over_is_given_to_another,
+        rule_3_2_2_a_flow_whose_reply_record_became_anothers_starts_anew,
         without_an_address_of_the_family_there_is_nothing_to_masquerade_to;
+    tcp: rule_3_2_2_a_finished_flow_whose_port_went_to_another_does_not_talk_into_it;
 }
 
 /// Both flows work, each reply comes from the dialled address.
@@ -202,4 +206,70 @@ fn without_an_address_of_the_family_there_is_nothing_to_masquerade_to(
     let exit = bench.uplink(&case.first(roles.client, roles.node_port));
     exit.is_dropped(Reason::NoMasqueradeAddress);
     assert_eq!(bench.machine.records(), []);
+}
+
+/// One masquerade port, which a flow of the client has.
+fn one_port(bench: &mut Bench<'_>, case: &Case) -> SocketAddr {
+    let roles = case.places.roles;
+    let mut scene = textbook::scene();
+    (scene.settings.masquerade_min, scene.settings.masquerade_max) = (61_000, 61_000);
+    let backend = scene.backend(roles.remote_backend);
+    scene.frontend(roles.node_port, case.proto, NODE_PORT, &[backend]);
+    bench.start(&scene);
+    bench
+        .uplink(&case.first(roles.client, roles.node_port))
+        .src()
+}
+
+fn rule_3_2_2_a_finished_flow_whose_port_went_to_another_does_not_talk_into_it(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let roles = case.places.roles;
+    let (dialled, pod) = (roles.node_port, roles.remote_backend);
+    let (first, second) = (roles.client, case.places.neighbour);
+    let node = one_port(bench, case);
+    bench.uplink(&case.reply(pod, node));
+    bench.uplink(&Frame::tcp(pod, node).flags(RST).build());
+    let exit = bench.uplink(&case.first(second, dialled));
+    exit.is_translated(Reason::NewFlow, node, pod, Out::Link(UPLINK));
+
+    // The reset was out of window, or a segment is late: it must not reach the other's connection.
+    for ticks in [0, 1] {
+        bench.age(case.tuple(first, dialled), ticks);
+        let late = case.later(first, dialled);
+        bench
+            .uplink(&late)
+            .is_answered(Reason::MidStream, &expected_reset(&late));
+        assert_eq!(bench.record(case.tuple(pod, node)).state, tcp::OPENING);
+        if bench.find(case.tuple(first, dialled)).is_none() {
+            break;
+        }
+    }
+}
+
+fn rule_3_2_2_a_flow_whose_reply_record_became_anothers_starts_anew(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let roles = case.places.roles;
+    let (dialled, pod) = (roles.node_port, roles.remote_backend);
+    let (first, second) = (roles.client, case.places.neighbour);
+    let node = one_port(bench, case);
+    // The LRU dropped the one record and kept the other.
+    bench.machine.remove_record(&case.tuple(pod, node));
+    let exit = bench.uplink(&case.first(second, dialled));
+    exit.is_translated(Reason::NewFlow, node, pod, Out::Link(UPLINK));
+
+    // At the next tick at the latest the first one must notice.
+    bench.age(case.tuple(first, dialled), 1);
+    bench.uplink(&case.later(first, dialled));
+    let exit = bench.uplink(&case.later(first, dialled));
+    assert_ne!(
+        exit.src(),
+        node,
+        "the other client's connection gets its packets"
+    );
+    let exit = bench.uplink(&case.reply(pod, node));
+    exit.is_translated(Reason::KnownReply, dialled, second, Out::Link(UPLINK));
 }

@@ -1,1 +1,262 @@
-//! x
+//! What holds for every input. On the host: the kernel runs the same functions.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+
+use proptest::prelude::*;
+use tidegate_abi::{Address, Flow, Ip4, Ip6, Port, Proto, Reason};
+use tidegate_datapath::{
+    Door, Packet,
+    checksum::Change,
+    door::Way,
+    parse::{self, Headers, Ip, Network},
+    rewrite, tcp,
+};
+use tidegate_frames::{
+    Rng, explain_difference,
+    oracle::{
+        Rewrite,
+        dissect::{Piece, dissect},
+        same_packet, translate_preserving_error,
+    },
+    random::{random_frame, valid_frame_between},
+};
+use tidegate_journeys::{host::HostPacket, textbook::Places};
+
+/// A packet that notes how far it was read.
+struct Watched<'a> {
+    packet: &'a HostPacket,
+    read_to: Cell<usize>,
+}
+
+impl Packet for Watched<'_> {
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let bytes = self.packet.load(offset)?;
+        self.read_to.set(self.read_to.get().max(offset + N));
+        Some(bytes)
+    }
+
+    fn store<const N: usize>(&mut self, _offset: usize, _bytes: [u8; N]) -> Option<()> {
+        panic!("parsing writes nothing");
+    }
+
+    fn len(&self) -> usize {
+        self.packet.len()
+    }
+
+    fn is_segmented(&self) -> bool {
+        self.packet.is_segmented()
+    }
+
+    fn adjust_checksum(&mut self, _offset: usize, _change: Change) -> Option<()> {
+        panic!("parsing writes nothing");
+    }
+
+    fn resize(&mut self, _len: usize) -> Option<()> {
+        panic!("parsing writes nothing");
+    }
+
+    fn open_gap(&mut self, _offset: usize, _room: usize) -> Option<()> {
+        panic!("parsing writes nothing");
+    }
+}
+
+/// Parses, and holds what came out against the frame and against the oracle.
+fn parse_and_check<A: Ip>(
+    packet: &HostPacket,
+    l3: usize,
+) -> Result<Option<Headers<A>>, TestCaseError> {
+    let watched = Watched {
+        packet,
+        read_to: Cell::new(0),
+    };
+    let headers = match parse::headers::<A, _>(&watched, l3) {
+        Ok(headers) => headers,
+        Err(reason) => {
+            let told = matches!(
+                reason,
+                Reason::Truncated
+                    | Reason::Malformed
+                    | Reason::Fragment
+                    | Reason::NotTransport
+                    | Reason::TooManyHeaders
+            );
+            prop_assert!(told, "{reason:?}");
+            return Ok(None);
+        }
+    };
+    let end = headers.l3() + headers.ip_len as usize;
+    let least = if headers.key.proto == Proto::TCP {
+        20
+    } else {
+        8
+    };
+    prop_assert!(watched.read_to.get() <= packet.len());
+    prop_assert!(
+        headers.l4() + least <= end && end <= packet.len(),
+        "{headers:?}"
+    );
+    let anatomy = dissect(&packet.bytes);
+    let anatomy = anatomy.map_err(|error| TestCaseError::fail(format!("{error}: {headers:?}")))?;
+    prop_assert_eq!(
+        (headers.l3(), headers.l4(), end),
+        (anatomy.ip, anatomy.transport, anatomy.end)
+    );
+    prop_assert_eq!(
+        (headers.key.src.to_ip(), headers.key.dst.to_ip()),
+        (anatomy.src, anatomy.dst)
+    );
+    prop_assert_eq!(
+        (headers.key.proto.0, anatomy.piece),
+        (anatomy.protocol, Piece::Whole)
+    );
+    Ok(Some(headers))
+}
+
+fn check(bytes: &[u8], seed: u64) -> Result<(), TestCaseError> {
+    let packet = HostPacket::new(bytes);
+    match parse::link(&packet) {
+        Ok(link) if link.network == Network::V4 => {
+            translate_and_check::<Ip4>(&packet, link.l3, seed)
+        }
+        Ok(link) => translate_and_check::<Ip6>(&packet, link.l3, seed),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Translates to somewhere random and back again, if the frame can be parsed.
+fn translate_and_check<A: Ip>(
+    packet: &HostPacket,
+    l3: usize,
+    seed: u64,
+) -> Result<(), TestCaseError> {
+    let Some(headers) = parse_and_check::<A>(packet, l3)? else {
+        return Ok(());
+    };
+    let there = random_flow::<A>(&mut Rng::new(seed));
+    let key = headers.key;
+    let back = Flow {
+        src: key.src,
+        dst: key.dst,
+        src_port: key.src_port,
+        dst_port: key.dst_port,
+        ..Flow::default()
+    };
+    for hops in [0, 1] {
+        if headers.ttl < hops {
+            continue;
+        }
+        let way = Way {
+            door: Door::Stack,
+            hops,
+            macs: None,
+        };
+        let mut out = packet.clone();
+        prop_assert_eq!(rewrite::apply(&mut out, &headers, &there, &way), Some(()));
+        let at = |ip: A, port: Port| SocketAddr::new(ip.to_ip(), port.get());
+        let (src, dst) = (at(there.src, there.src_port), at(there.dst, there.dst_port));
+        let rewrite = Rewrite {
+            src,
+            dst,
+            ttl_minus: hops,
+            macs: None,
+        };
+        let expected = translate_preserving_error(&packet.bytes, rewrite);
+        let difference = explain_difference(&expected, &out.bytes);
+        prop_assert!(same_packet(&expected, &out.bytes), "{difference}");
+        if hops == 0 {
+            let moved = parse_and_check::<A>(&out, l3)?;
+            let moved = moved.ok_or_else(|| TestCaseError::fail("the result does not parse"))?;
+            prop_assert_eq!(rewrite::apply(&mut out, &moved, &back, &way), Some(()));
+            let difference = explain_difference(&packet.bytes, &out.bytes);
+            // A UDP sum may not be zero after a translation, even if it was wrong before.
+            prop_assert!(same_packet(&packet.bytes, &out.bytes), "{difference}");
+        }
+    }
+    Ok(())
+}
+
+fn random_flow<A: Address>(rng: &mut Rng) -> Flow<A> {
+    let mut address = || {
+        let [a, b, c, d] = [(); 4].map(|()| rng.next_u32().to_be_bytes());
+        let sixteen: [u8; 16] = [a, b, c, d].concat().try_into().expect("four times four");
+        A::from_ip(a.into())
+            .or_else(|| A::from_ip(sixteen.into()))
+            .expect("one of the families")
+    };
+    let (src, dst) = (address(), address());
+    let (src_port, dst_port) = (Port::new(rng.next_u16()), Port::new(rng.next_u16()));
+    Flow {
+        src,
+        dst,
+        src_port,
+        dst_port,
+        ..Flow::default()
+    }
+}
+
+/// A TCP segment as the state machine sees it: flags, and whether the client sent it.
+fn segments() -> impl Strategy<Value = Vec<(u8, bool)>> {
+    prop::collection::vec((any::<u8>(), any::<bool>()), 0..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn noise_never_panics_and_is_never_read_beyond_its_end(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        kind in prop::sample::select(vec![[8u8, 0], [0x86, 0xdd], [0x81, 0], [0x88, 0xa8]]),
+        version in prop::sample::select(vec![0x45u8, 0x4f, 0x60, 0x46]),
+        seed in any::<u64>(),
+    ) {
+        check(&bytes, seed)?;
+        // Again as something that looks like IP, so that the parsers behind the link are reached.
+        let mut bytes = bytes;
+        if let Some(at) = bytes.get_mut(12..15) {
+            at.copy_from_slice(&[kind[0], kind[1], version]);
+        }
+        check(&bytes, seed)?;
+    }
+
+    #[test]
+    fn any_frame_translates_there_and_back_as_the_oracle_says(seed in any::<u64>()) {
+        check(&random_frame(&mut Rng::new(seed)), seed)?;
+    }
+
+    #[test]
+    fn any_right_frame_translates_there_and_back_as_the_oracle_says(seed in any::<u64>()) {
+        let mut rng = Rng::new(seed);
+        let places = if rng.one_in(2) { Places::v4() } else { Places::v6() };
+        check(&valid_frame_between(&mut rng, &places.all()), seed)?;
+    }
+
+    #[test]
+    fn a_tcp_flow_is_over_only_after_a_reset_or_both_fins(segments in segments()) {
+        let mut state = tcp::OPENING;
+        let (mut reset, mut fins) = (false, [false; 2]);
+        for (flags, from_client) in segments {
+            let next = tcp::next(state, flags, from_client);
+            prop_assert!(usize::from(next) < tcp::NAMES.len());
+            prop_assert!(next == state || tcp::moves(flags), "{state} {flags:#x}");
+            reset |= flags & tcp::flag::RST != 0;
+            fins[usize::from(from_client)] |= flags & tcp::flag::FIN != 0;
+            prop_assert!(!tcp::is_over(next) || reset || fins == [true; 2]);
+            state = next;
+        }
+    }
+
+    #[test]
+    fn the_next_tcp_state_is_defined_for_every_number(
+        state in any::<u16>(), flags in any::<u8>(), from_client in any::<bool>(),
+    ) {
+        let next = tcp::next(state, flags, from_client);
+        prop_assert!(next == state || usize::from(next) < tcp::NAMES.len());
+        prop_assert!(tcp::idle_ticks(next) >= 60);
+    }
+
+    #[test]
+    fn a_closed_flow_stays_closed(flags in any::<u8>(), from_client in any::<bool>()) {
+        prop_assert_eq!(tcp::next(tcp::CLOSED, flags, from_client), tcp::CLOSED);
+    }
+}

@@ -1,0 +1,70 @@
+//! A process of this host is the backend: its replies enter nowhere, and are met where they leave.
+
+use std::net::SocketAddr;
+
+use tidegate_abi::{Reason, frontend::flags::NODE_PORT};
+use tidegate_frames::Frame;
+use tidegate_journeys::{Bench, Case, Out, journeys, textbook};
+
+journeys! {
+    all: a_client_reaches_a_process_of_this_host_and_hears_the_dialled_address,
+        what_the_host_sends_of_its_own_is_left_alone;
+}
+
+/// The process, at an address that is the node's own.
+fn process(case: &Case) -> SocketAddr {
+    SocketAddr::new(case.places.roles.node_port.ip(), 8080)
+}
+
+fn start(bench: &mut Bench<'_>, case: &Case) {
+    let mut scene = textbook::scene();
+    let backend = scene.backend(process(case));
+    scene.backend_mut(backend).flags |= tidegate_abi::backend::flags::LOCAL;
+    scene.frontend(
+        case.places.roles.node_port,
+        case.proto,
+        NODE_PORT,
+        &[backend],
+    );
+    bench.start(&scene);
+}
+
+fn a_client_reaches_a_process_of_this_host_and_hears_the_dialled_address(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let (client, dialled) = (case.places.roles.client, case.places.roles.node_port);
+    start(bench, case);
+    let exit = bench.uplink(&case.first(client, dialled));
+    exit.is_translated(Reason::NewFlow, client, process(case), Out::Stack);
+    let exit = bench.host(&case.reply(process(case), client));
+    exit.is_translated(Reason::KnownReply, dialled, client, Out::Stack);
+    // The last hop is the host itself.
+    let frame = Frame::udp(client, dialled).ttl(1).build();
+    if case.proto == tidegate_abi::Proto::UDP {
+        bench
+            .uplink(&frame)
+            .is_translated(Reason::KnownFlow, client, process(case), Out::Stack);
+    }
+}
+
+fn what_the_host_sends_of_its_own_is_left_alone(bench: &mut Bench<'_>, case: &Case) {
+    let roles = case.places.roles;
+    start(bench, case);
+    bench.uplink(&case.first(roles.client, roles.node_port));
+    let other = SocketAddr::new(roles.client.ip(), 50_000);
+    for (src, dst) in [(process(case), other), (roles.node_port, roles.client)] {
+        bench.host(&case.later(src, dst)).is_left_alone();
+    }
+    // Nor is what could be a client's packet: the host's own are translated at the socket.
+    bench
+        .host(&case.later(roles.client, roles.node_port))
+        .is_left_alone();
+    bench
+        .host(&Frame::echo(process(case), roles.client, 1, 1).build())
+        .is_left_alone();
+    let piece = Frame::udp(process(case), roles.client)
+        .payload([1; 64])
+        .fragments(32);
+    bench.host(&piece[0]).is_left_alone();
+}

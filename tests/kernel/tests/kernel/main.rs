@@ -1,0 +1,16 @@
+//! The kernel floor: what the loader does, seen with the kernel's own eyes.
+//!
+//! Every test has namespaces and a directory of pins of its own, so that tests may run side by
+//! side, and beside a tidegate that serves. They speak of tcx, so they want Linux 6.6 or newer.
+//! Not here: what the programs do with packets; that is the journeys' and the e2e floor's business.
+
+mod says;
+mod stage;
+mod verify;
+mod attach;
+mod again;
+mod cgroup;
+mod maps;
+mod adopt;
+mod flows;
+mod start;
