@@ -67,7 +67,7 @@ fn rule_2_4_1_without_endpoints_udp_gets_econnrefused() -> Result<()> {
 /// Whether connect, send or the receive after it says "connection refused".
 fn udp_is_refused(to: SocketAddr) -> Result<bool> {
     let socket = UdpSocket::bind(if to.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" })?;
-    socket.set_read_timeout(Some(Duration::from_millis(900)))?;
+    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
     let refused = |error: std::io::Error| error.kind() == ErrorKind::ConnectionRefused;
     if let Err(error) = socket.connect(to) {
         return Ok(refused(error));
@@ -128,17 +128,17 @@ fn answered_by(client: &Netns, to: SocketAddr, pod: &str) -> Result<()> {
     .with_context(|| format!("{to} answered by {pod}"))
 }
 
-/// The promise is 100 ms; a busy machine gets twenty times that before the test calls it broken, since
+/// The promise is 100 ms; a busy machine gets far more before the test calls it broken, since
 /// the time that a change takes is a benchmark's business.
 fn within_100_ms(mut done: impl FnMut() -> Result<bool>) -> Result<()> {
     let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(2) {
+    while begin.elapsed() < Duration::from_secs(20) {
         if done()? {
             eprintln!("followed after {:?}", begin.elapsed());
             return Ok(());
         }
     }
-    bail!("not within 2 s")
+    bail!("not within 20 s")
 }
 
 #[test]
