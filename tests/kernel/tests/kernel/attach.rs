@@ -65,24 +65,22 @@ fn check(stage: &Stage, case: Case, hooks: &str, why: &str) -> Result<()> {
         "at tcx ingress: {}",
         says::program_name(here[0])?
     );
-    let link = says::link_at(&stage.pins.join(format!("v1/links/tc-{index}")))?;
+    let link = stage.link("tcx")?;
     ensure!(
-        (link.kind.as_str(), link.program, link.device) == ("tcx", here[0], Some(index)),
+        (link.program, link.device) == (here[0], Some(index)),
         "{link:?}"
     );
     let (found, id) = xdp(stage)?;
     ensure!(found == mode, "XDP in mode {found:?}, not {mode:?}");
-    let mut links = vec![format!("tc-{index}")];
     if mode.is_some() {
-        let name = format!("xdp-{index}");
-        let link = says::link_at(&stage.pins.join("v1/links").join(&name))?;
+        let link = stage.link("xdp")?;
         ensure!(
-            (link.kind.as_str(), Some(u64::from(link.program))) == ("xdp", id),
+            (Some(u64::from(link.program)), link.device) == (id, Some(index)),
             "{link:?}, and on the device is {id:?}"
         );
-        links.push(name);
     }
-    ensure!(stage.links()? == links, "pinned: {:?}", stage.links()?);
+    let pins = 1 + usize::from(mode.is_some());
+    ensure!(stage.links()?.len() == pins, "{:?}", stage.links()?);
     Ok(())
 }
 

@@ -2,9 +2,11 @@
 
 use std::fs;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tidegate_loader::{Attach, Attached, DataPath, Options, Role};
 use tidegate_rig::{Netns, Pins, Scene, link};
+
+use crate::says::{self, Link};
 
 /// The device that most tests attach to.
 pub(crate) const DEVICE: &str = "up0";
@@ -88,5 +90,16 @@ impl Stage {
         }
         names.sort();
         Ok(names)
+    }
+
+    /// The one pinned link that the kernel says is of this kind, whatever its pin is called.
+    pub(crate) fn link(&self, kind: &str) -> Result<Link> {
+        let mut found = Vec::new();
+        for name in self.links()? {
+            let link = says::link_at(&self.pins.join("v1/links").join(name))?;
+            found.extend((link.kind == kind).then_some(link));
+        }
+        ensure!(found.len() == 1, "{kind} links: {found:?}");
+        Ok(found.remove(0))
     }
 }

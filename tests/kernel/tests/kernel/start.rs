@@ -45,12 +45,7 @@ fn detach_all_takes_links_and_maps_away_and_the_directory_with_them() -> Result<
     let stage = Stage::new()?;
     let mut data_path = stage.load()?;
     stage.attach(&mut data_path, Role::Uplink, Attach::Xdp)?;
-    let index = stage.index()?;
-    let names = [format!("tc-{index}"), format!("xdp-{index}")];
-    let links = names
-        .iter()
-        .map(|name| says::link_at(&stage.pins.join("v1/links").join(name)))
-        .collect::<Result<Vec<_>>>()?;
+    let (names, links) = (stage.links()?, [stage.link("tcx")?, stage.link("xdp")?]);
     drop(data_path);
 
     let removed = detach_all(&stage.pins)?;
