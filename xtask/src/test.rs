@@ -34,8 +34,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let as_root = floors.iter().any(|floor| floor.needs_root());
     ensure!(
         !as_root || tidegate_rig::is_root(),
-        "the floors kernel and e2e need root: run as root, or one floor only, \
-         with --floor unit or --floor journeys"
+        "the floors journeys, kernel and e2e need root: run as root, or --floor unit only"
     );
     if as_root {
         interrupt::clean_up_when_interrupted()?;

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 pub(crate) enum Floor {
     /// Functions and modules of every crate
     Unit,
-    /// A flow's life, hop by hop, on the host
+    /// A flow's life, hop by hop, on the host and in the kernel; needs root
     Journeys,
     /// Load, attach, pin and detach on this kernel; needs root
     Kernel,
@@ -25,7 +25,7 @@ impl Floor {
     }
 
     pub(super) fn needs_root(self) -> bool {
-        matches!(self, Self::Kernel | Self::E2e)
+        self != Self::Unit
     }
 
     /// Whether its tests run the release binary.
