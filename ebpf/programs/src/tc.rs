@@ -166,13 +166,16 @@ fn finish(packet: Skb, len: u64, verdict: Verdict) -> i32 {
     }
 }
 
-/// The next link has tags of its own, or none.
+/// The next link has tags of its own, or none. The kernel's pop moves an inner tag up, so there may be
+/// two to take.
 #[inline(always)]
 fn untag(skb: *mut __sk_buff) {
-    // SAFETY: the context is valid for as long as the program runs; a helper on it.
-    unsafe {
-        if (*skb).vlan_present != 0 {
-            let _failed: i64 = bpf_skb_vlan_pop(skb);
+    for _ in 0..2 {
+        // SAFETY: the context is valid for as long as the program runs; a helper on it.
+        unsafe {
+            if (*skb).vlan_present != 0 {
+                let _failed: i64 = bpf_skb_vlan_pop(skb);
+            }
         }
     }
 }

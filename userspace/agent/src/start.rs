@@ -95,7 +95,10 @@ fn load(
         );
     }
     let cgroup = match cgroup {
-        None => "off".to_owned(),
+        None => {
+            data_path.detach_cgroup()?;
+            "off".to_owned()
+        }
         Some(_) if !data_path.can_hook_sockets() => {
             tracing::warn!("{NO_COOKIE}");
             NO_COOKIE.to_owned()

@@ -3,6 +3,7 @@
 use std::{
     ffi::CString,
     fs::File,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -88,7 +89,7 @@ impl DataPath {
                 format!("xdp ({kind}) + {tc}")
             }
             None => {
-                remove_pin(&self.xdp_pin(index))?;
+                self.detach_xdp(index)?;
                 tc.to_owned()
             }
         };
@@ -104,7 +105,7 @@ impl DataPath {
         let Some((index, role)) = self.devices.remove(name) else {
             return Ok(());
         };
-        remove_pin(&self.xdp_pin(index))?;
+        self.detach_xdp(index)?;
         self.detach_tc(index, name, role.program(), TcAttachType::Ingress)?;
         self.detach_tc(index, name, HOST, TcAttachType::Egress)
     }
@@ -118,10 +119,16 @@ impl DataPath {
             )));
         }
         let cgroup = File::open(path).step(format_args!("cannot open {shown}"))?;
+        let wanted = cgroup
+            .metadata()
+            .step(format_args!("cannot look at {shown}"))?
+            .ino();
         for name in CGROUP_PROGRAMS {
-            let pin = self.pins.links.join(format!("cgroup-{name}"));
+            let pin = self.cgroup_pin(name);
             let program: &mut CgroupSockAddr = self.program(name)?;
-            if let Some(link) = pinned(&pin)
+            // A link cannot move to another cgroup.
+            if host::cgroup_of(&pin) == Some(wanted)
+                && let Some(link) = pinned(&pin)
                 && let Ok(link) = link.try_into()
                 && let Ok(id) = program.attach_to_link(link)
             {
@@ -139,6 +146,13 @@ impl DataPath {
             pin_link(link, &pin)?;
         }
         Ok(())
+    }
+
+    /// Removes the socket hooks of an earlier run.
+    pub fn detach_cgroup(&mut self) -> Result<(), Error> {
+        CGROUP_PROGRAMS
+            .iter()
+            .try_for_each(|name| remove_pin(&self.cgroup_pin(name)))
     }
 
     /// Says whether processes of this host are backends: only then their replies are looked at, where
@@ -172,7 +186,7 @@ impl DataPath {
     }
 
     fn remove_links(&self, index: u32) -> Result<(), Error> {
-        remove_pin(&self.xdp_pin(index))?;
+        self.detach_xdp(index)?;
         remove_pin(&self.tc_pin(index, TcAttachType::Ingress))?;
         remove_pin(&self.tc_pin(index, TcAttachType::Egress))
     }
@@ -227,7 +241,13 @@ impl DataPath {
     }
 
     fn attach_xdp(&mut self, index: u32, device: &str, mode: XdpMode) -> Result<(), Error> {
-        let pin = self.xdp_pin(index);
+        let pin = self.xdp_pin(index, mode);
+        // A link cannot change its mode, and a device has XDP in one mode only.
+        for other in [XdpMode::Driver, XdpMode::Skb] {
+            if other != mode {
+                remove_pin(&self.xdp_pin(index, other))?;
+            }
+        }
         let program: &mut Xdp = self.program("xdp_uplink")?;
         if let Some(link) = pinned(&pin)
             && let Ok(link) = link.try_into()
@@ -266,8 +286,23 @@ impl DataPath {
         self.pins.links.join(format!("{name}-{index}"))
     }
 
-    fn xdp_pin(&self, index: u32) -> PathBuf {
-        self.pins.links.join(format!("xdp-{index}"))
+    fn cgroup_pin(&self, name: &str) -> PathBuf {
+        self.pins.links.join(format!("cgroup-{name}"))
+    }
+
+    fn detach_xdp(&self, index: u32) -> Result<(), Error> {
+        [XdpMode::Driver, XdpMode::Skb]
+            .into_iter()
+            .try_for_each(|mode| remove_pin(&self.xdp_pin(index, mode)))
+    }
+
+    fn xdp_pin(&self, index: u32, mode: XdpMode) -> PathBuf {
+        let name = if mode == XdpMode::Skb {
+            "xdp-generic"
+        } else {
+            "xdp"
+        };
+        self.pins.links.join(format!("{name}-{index}"))
     }
 }
 
@@ -324,7 +359,7 @@ fn clsact(
 
 /// The interface index in the name of a link's pin.
 fn index_of(pin: &str) -> Option<u32> {
-    ["xdp-", "tc-", "out-"]
+    ["xdp-generic-", "xdp-", "tc-", "out-"]
         .iter()
         .find_map(|kind| pin.strip_prefix(kind)?.parse().ok())
 }
@@ -353,8 +388,10 @@ fn pin_link<L: TryInto<FdLink>>(link: L, pin: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes a pin, and with it the link, if there is one.
+/// Removes a pin, and with it the link, if there is one: at once, where the pin alone would take it
+/// along when the kernel gets to it, and the place would be taken until then.
 pub(crate) fn remove_pin(pin: &Path) -> Result<(), Error> {
+    host::detach_link(pin);
     match std::fs::remove_file(pin) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::because(
             format_args!("cannot remove {}", pin.display()),

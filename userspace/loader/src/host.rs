@@ -1,6 +1,14 @@
 //! What the loader needs to know about this host.
 
-use std::{fs::File, os::fd::AsRawFd as _, path::Path};
+use std::{
+    ffi::CString,
+    fs::File,
+    os::{
+        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
+};
 
 use nix::fcntl::{Flock, FlockArg};
 
@@ -105,4 +113,41 @@ pub(crate) fn kernel_at_least(major: u32, minor: u32) -> bool {
         .map(|part| part.parse().unwrap_or(0));
     let version: (u32, u32) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
     version >= (major, minor)
+}
+
+/// Detaches the link behind a pin, if it is one.
+pub(crate) fn detach_link(pin: &Path) {
+    const LINK_DETACH: libc::c_int = 34;
+    if let Some(fd) = pinned(pin) {
+        let attributes = [u64::from(fd.as_raw_fd().cast_unsigned())];
+        // Maps are pinned, too, and cannot be detached; neither can what is detached already.
+        let _not_a_link = bpf(LINK_DETACH, &attributes);
+    }
+}
+
+/// Id of the cgroup at which the link behind a pin hangs: the inode number of its directory.
+pub(crate) fn cgroup_of(pin: &Path) -> Option<u64> {
+    let fd = pinned(pin)?;
+    let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
+    let id = told
+        .lines()
+        .find_map(|line| line.strip_prefix("cgroup_id:"))?;
+    id.trim().parse().ok()
+}
+
+fn pinned(pin: &Path) -> Option<OwnedFd> {
+    const OBJ_GET: libc::c_int = 7;
+    let path = CString::new(pin.as_os_str().as_bytes()).ok()?;
+    let fd = bpf(OBJ_GET, &[path.as_ptr().addr() as u64])?;
+    // SAFETY: a descriptor that the kernel has just made for us.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn bpf(command: libc::c_int, attributes: &[u64; 1]) -> Option<libc::c_int> {
+    let size = size_of_val(attributes);
+    // SAFETY: the kernel reads `size` bytes, and what they point to lives in the caller.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_ptr(), size) };
+    libc::c_int::try_from(result)
+        .ok()
+        .filter(|result| *result >= 0)
 }

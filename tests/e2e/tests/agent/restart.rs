@@ -160,3 +160,23 @@ fn a_second_agent_is_refused_with_one_line_and_the_first_serves_on() -> Result<(
     let _answer = setup.scene.client.run(|| ask(Proto::Tcp, to))?;
     Ok(())
 }
+
+#[test]
+fn what_is_switched_off_at_a_restart_is_gone() -> Result<()> {
+    let setup = Setup::new("xdp", false, &[])?;
+    setup.agent.kill()?;
+    let spec = setup.spec.attach("xdp-generic").args(["--cgroup", "off"]);
+    let _again = spec.start()?;
+    let status = spec.status()?;
+    ensure!(status["cgroup"] == "off", "{status}");
+    let links = std::fs::read_dir(spec.pins.join("v1/links"))?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<Vec<_>>>()?;
+    ensure!(
+        !links.iter().any(|link| link.starts_with("cgroup-")),
+        "{links:?}"
+    );
+    let shown = setup.scene.a.ns.sh("ip -d link show eth0")?;
+    ensure!(shown.contains(" xdpgeneric"), "{shown}");
+    Ok(())
+}

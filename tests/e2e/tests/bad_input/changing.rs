@@ -80,5 +80,7 @@ fn a_directory_that_goes_keeps_its_last_good_state_until_it_comes_back() -> Resu
     fs::rename(&aside, directory)?;
     problems_are(&setup, &[])?;
     let _answers = setup.scene.client.run(|| ask_many(Proto::Tcp, to, 20))?;
-    Ok(())
+    // What changes in it is seen again.
+    setup.spec.manifests.put_text("new.yaml", &GOOD.text())?;
+    served_by(&setup, &GOOD, "poda1")
 }

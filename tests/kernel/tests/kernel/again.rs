@@ -115,3 +115,23 @@ fn a_device_that_is_gone_can_be_detached() -> Result<()> {
     ensure!(stage.links()?.is_empty(), "{:?}", stage.links()?);
     ids.into_iter().try_for_each(says::link_goes)
 }
+
+#[test]
+fn another_mode_moves_xdp_and_never_leaves_both() -> Result<()> {
+    let stage = Stage::new()?;
+    let mut data_path = stage.load()?;
+    for (mode, expected) in [
+        (Attach::Xdp, Some(NATIVE)),
+        (Attach::XdpGeneric, Some(GENERIC)),
+        (Attach::Xdp, Some(NATIVE)),
+        (Attach::Tc, None),
+        (Attach::XdpGeneric, Some(GENERIC)),
+    ] {
+        stage.attach(&mut data_path, Role::Uplink, mode)?;
+        let (found, _) = xdp(&stage)?;
+        ensure!(found == expected, "{mode:?}: XDP in mode {found:?}");
+        let pins = 1 + usize::from(expected.is_some());
+        ensure!(stage.links()?.len() == pins, "{:?}", stage.links()?);
+    }
+    Ok(())
+}

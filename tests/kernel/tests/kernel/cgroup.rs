@@ -2,7 +2,11 @@
 //!
 //! They act on processes of the test's namespace only, so nobody else notices.
 
-use std::{fs::File, os::fd::AsRawFd as _, path::PathBuf};
+use std::{
+    fs::File,
+    os::fd::AsRawFd as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use tidegate_loader::{CGROUP_PROGRAMS, detach_all};
@@ -98,6 +102,36 @@ fn a_directory_that_is_no_cgroup_is_an_error_and_leaves_no_hook() -> Result<()> 
         error.contains("/tmp is not a cgroup v2 directory") && error.contains("mount -t cgroup2"),
         "{error}"
     );
+    ensure!(stage.links()?.is_empty(), "{:?}", stage.links()?);
+    Ok(())
+}
+
+#[test]
+fn another_cgroup_gets_the_hooks_and_without_one_they_go() -> Result<()> {
+    let stage = Stage::new()?;
+    let cgroup = cgroup2()?;
+    let child = cgroup.join(format!("tidegate-test-{}", std::process::id()));
+    std::fs::create_dir(&child)?;
+    let moved = move_to(&stage, &cgroup, &child);
+    detach_all(&stage.pins)?;
+    std::fs::remove_dir(&child)?;
+    moved
+}
+
+fn move_to(stage: &Stage, from: &Path, to: &Path) -> Result<()> {
+    let mut data_path = stage.load()?;
+    data_path.attach_cgroup(from)?;
+    let before = links(stage)?;
+    data_path.attach_cgroup(to)?;
+    let after = links(stage)?;
+    let target = File::open(to)?;
+    for ((old, new), hook) in before.iter().zip(&after).zip(HOOKS) {
+        says::link_goes(old.id)?;
+        let here = says::programs_at(target.as_raw_fd().cast_unsigned(), hook)?;
+        ensure!(here == [new.program], "at the new one: {here:?}");
+    }
+    data_path.detach_cgroup()?;
+    after.iter().try_for_each(|link| says::link_goes(link.id))?;
     ensure!(stage.links()?.is_empty(), "{:?}", stage.links()?);
     Ok(())
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::ModifyKind};
 use tokio::sync::mpsc;
 
 use super::{Batch, scan::Scanner, writers::Writers};
@@ -92,6 +92,7 @@ impl Follower {
             {
                 Ok(Ok(event)) if !self.concerns_us(&event) => {}
                 Ok(Ok(event)) => {
+                    self.forget(&event);
                     let worth_it = self.writers.note(&event, Instant::now());
                     if worth_it && !gathering {
                         gathering = true;
@@ -122,6 +123,18 @@ impl Follower {
             })
         };
         event.need_rescan() || event.paths.iter().any(concerns)
+    }
+
+    /// A directory that is moved or removed takes its watch with it, and may come back as the same one.
+    fn forget(&mut self, event: &Event) {
+        let gone = EventKind::is_remove(&event.kind)
+            || matches!(event.kind, EventKind::Modify(ModifyKind::Name(_)));
+        for path in event.paths.iter().filter(|_| gone) {
+            if self.watched.remove(path).is_some() {
+                // It fails when the watch has gone already.
+                let _gone = self.watcher.unwatch(path);
+            }
+        }
     }
 
     /// Watches every directory that matters and is not watched yet; returns what cannot be watched.
