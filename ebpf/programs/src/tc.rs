@@ -34,19 +34,19 @@ const TO_US: u32 = 0;
 /// What enters by the node's outside interface.
 #[classifier]
 pub(crate) fn tc_uplink(ctx: TcContext) -> i32 {
-    run(ctx.as_ptr().cast(), Role::Uplink)
+    traced(&ctx, run(ctx.as_ptr().cast(), Role::Uplink))
 }
 
 /// What a pod sends.
 #[classifier]
 pub(crate) fn tc_pod(ctx: TcContext) -> i32 {
-    run(ctx.as_ptr().cast(), Role::Pod)
+    traced(&ctx, run(ctx.as_ptr().cast(), Role::Pod))
 }
 
 /// What came through a tunnel.
 #[classifier]
 pub(crate) fn tc_overlay(ctx: TcContext) -> i32 {
-    run(ctx.as_ptr().cast(), Role::Overlay)
+    traced(&ctx, run(ctx.as_ptr().cast(), Role::Overlay))
 }
 
 /// What this host sends, attached at egress while it has backends of its own.
@@ -75,6 +75,32 @@ fn leave<A: Family + Lookup + Ip>(skb: *mut __sk_buff, l3: u32) -> i32 {
     match leaving::<A, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry, l3 as usize) {
         Some(verdict) => finish(packet, len, verdict),
         None => NEXT,
+    }
+}
+
+/// In a debugging build, a line for each packet.
+#[inline(always)]
+fn traced(ctx: &TcContext, code: i32) -> i32 {
+    #[cfg(feature = "debug-log")]
+    log_line(ctx.as_ptr().cast(), code);
+    #[cfg(not(feature = "debug-log"))]
+    let _quiet: &TcContext = ctx;
+    code
+}
+
+/// Beside the journey, not around it: the stack has no room for both.
+#[cfg(feature = "debug-log")]
+#[inline(never)]
+fn log_line(skb: *mut __sk_buff, code: i32) {
+    if let Some(known) = core::ptr::NonNull::new(skb) {
+        let ctx = TcContext::new(known);
+        aya_log_ebpf::debug!(
+            &ctx,
+            "device {}: {} bytes, verdict {}",
+            device(skb),
+            ctx.len(),
+            code
+        );
     }
 }
 

@@ -85,6 +85,8 @@ impl DataPath {
                 Err(error) => return Err(Error::because("cannot load the eBPF object", error)),
             }
         };
+        #[cfg(feature = "debug-log")]
+        print_log(&mut ebpf)?;
         for name in PROGRAMS.into_iter().chain(CGROUP_PROGRAMS) {
             load_program(&mut ebpf, name)?;
         }
@@ -155,6 +157,19 @@ fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), Error> {
         _ => return Err(missing(name)),
     };
     result.map_err(|error| refused(name, error))
+}
+
+/// Hands what the programs log to the `log` crate, from a thread that lives as long as the process.
+#[cfg(feature = "debug-log")]
+fn print_log(ebpf: &mut Ebpf) -> Result<(), Error> {
+    let mut logger = aya_log::EbpfLogger::init(ebpf).step("cannot read the programs' log")?;
+    let _lives_on = std::thread::spawn(move || {
+        loop {
+            logger.flush();
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    });
+    Ok(())
 }
 
 /// The verifier's last lines say why; the rest is in the error's source.
