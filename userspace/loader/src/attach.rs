@@ -94,7 +94,7 @@ impl DataPath {
             }
         };
         let _earlier = self.devices.insert(name.to_owned(), (index, role));
-        if self.host_backends {
+        if self.host_backends == Some(true) {
             self.attach_tc(index, name, HOST, TcAttachType::Egress)?;
         }
         Ok(Attached { hooks, why })
@@ -158,10 +158,10 @@ impl DataPath {
     /// Says whether processes of this host are backends: only then their replies are looked at, where
     /// they leave.
     pub fn set_host_backends(&mut self, wanted: bool) -> Result<(), Error> {
-        if self.host_backends == wanted {
+        if self.host_backends == Some(wanted) {
             return Ok(());
         }
-        self.host_backends = wanted;
+        self.host_backends = Some(wanted);
         for (name, (index, _role)) in self.devices.clone() {
             if wanted {
                 self.attach_tc(index, &name, HOST, TcAttachType::Egress)?;

@@ -32,7 +32,8 @@ pub struct DataPath {
     pub(crate) ebpf: Ebpf,
     pub(crate) pins: Pins,
     pub(crate) devices: HashMap<String, (u32, Role)>,
-    pub(crate) host_backends: bool,
+    /// `None` until the agent has said it: an earlier run may have left links of either kind.
+    pub(crate) host_backends: Option<bool>,
     adopted: bool,
     has_netns_cookie: bool,
     replaced: Vec<String>,
@@ -94,7 +95,7 @@ impl DataPath {
             ebpf,
             pins,
             devices: HashMap::new(),
-            host_backends: false,
+            host_backends: None,
             adopted,
             has_netns_cookie: cookie.is_some(),
             replaced,

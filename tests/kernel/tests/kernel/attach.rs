@@ -142,3 +142,22 @@ fn a_device_that_does_not_exist_is_an_error_that_names_it() -> Result<()> {
     // A device that was never attached is no error, since it may be gone.
     Ok(stage.node.run(|| data_path.detach_device("nosuch0"))?)
 }
+
+#[test]
+fn after_a_restart_an_egress_program_that_nobody_needs_any_more_goes() -> Result<()> {
+    let stage = Stage::new()?;
+    let mut earlier = stage.load()?;
+    stage.attach(&mut earlier, Role::Uplink, Attach::Tc)?;
+    stage.node.run(|| earlier.set_host_backends(true))?;
+    ensure!(programs(&stage, TCX_EGRESS)?.len() == 1);
+    drop(earlier);
+
+    let mut later = stage.load()?;
+    stage.attach(&mut later, Role::Uplink, Attach::Tc)?;
+    stage.node.run(|| later.set_host_backends(false))?;
+    says::soon(|| {
+        let here = programs(&stage, TCX_EGRESS)?;
+        ensure!(here.is_empty(), "at egress {here:?}");
+        Ok(())
+    })
+}
