@@ -13,7 +13,9 @@ use aya_ebpf::{
 };
 use tidegate_abi::{Ip4, Ip6, Reason};
 use tidegate_datapath::{
-    Door, Entry, Packet as _, Role, Stage, Verdict, answer, journey, leaving,
+    Door, Entry, Packet as _, Role, Stage, Verdict,
+    answer::{self, Icmp},
+    journey, leaving,
     parse::{self, Ip, Network},
 };
 
@@ -110,8 +112,8 @@ fn run(skb: *mut __sk_buff, role: Role) -> i32 {
     packet.make_linear();
     match parse::link(&packet) {
         Ok(link) => match link.network {
-            Network::V4 => v4(skb, link.l3 as u32, role),
-            Network::V6 => v6(skb, link.l3 as u32, role),
+            Network::V4 => enter::<Ip4>(skb, link.l3 as u32, role),
+            Network::V6 => enter::<Ip6>(skb, link.l3 as u32, role),
         },
         Err(reason) => neither(skb, reason),
     }
@@ -124,7 +126,7 @@ fn neither(skb: *mut __sk_buff, reason: Reason) -> i32 {
 
 // One function a family: the verifier adds up the stack of callers, not of siblings.
 #[inline(never)]
-fn v4(skb: *mut __sk_buff, l3: u32, role: Role) -> i32 {
+fn enter<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff, l3: u32, role: Role) -> i32 {
     let (mut packet, len) = (Skb(skb), packet_len(skb));
     let entry = Entry {
         role,
@@ -132,20 +134,7 @@ fn v4(skb: *mut __sk_buff, l3: u32, role: Role) -> i32 {
         device: device(skb),
     };
     let verdict =
-        journey::<Ip4, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry, l3 as usize);
-    finish(packet, len, verdict)
-}
-
-#[inline(never)]
-fn v6(skb: *mut __sk_buff, l3: u32, role: Role) -> i32 {
-    let (mut packet, len) = (Skb(skb), packet_len(skb));
-    let entry = Entry {
-        role,
-        stage: Stage::Tc,
-        device: device(skb),
-    };
-    let verdict =
-        journey::<Ip6, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry, l3 as usize);
+        journey::<A, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry, l3 as usize);
     finish(packet, len, verdict)
 }
 

@@ -7,11 +7,18 @@ use aya_ebpf::{
 };
 use tidegate_abi::{Ip4, Ip6, Reason};
 use tidegate_datapath::{
-    Door, Entry, Packet, Role, Stage, Verdict, answer, journey,
-    parse::{self, Network},
+    Door, Entry, Packet, Role, Stage, Verdict,
+    answer::{self, Icmp},
+    journey,
+    parse::{self, Ip, Network},
 };
 
-use crate::{account, packet::Xdp, tables::Maps, world::Kernel};
+use crate::{
+    account,
+    packet::Xdp,
+    tables::{Family, Maps},
+    world::{Kernel, Lookup},
+};
 
 /// Translates what leaves by the device it came from, and passes the rest.
 #[xdp]
@@ -19,8 +26,8 @@ pub(crate) fn xdp_uplink(ctx: XdpContext) -> u32 {
     let packet = Xdp(ctx.ctx);
     match parse::link(&packet) {
         Ok(link) => match link.network {
-            Network::V4 => v4(ctx.ctx, link.l3 as u32),
-            Network::V6 => v6(ctx.ctx, link.l3 as u32),
+            Network::V4 => enter::<Ip4>(ctx.ctx, link.l3 as u32),
+            Network::V6 => enter::<Ip6>(ctx.ctx, link.l3 as u32),
         },
         Err(reason) => neither(ctx.ctx, reason),
     }
@@ -33,28 +40,10 @@ fn neither(ctx: *mut xdp_md, reason: Reason) -> u32 {
 
 // One function a family: the verifier adds up the stack of callers, not of siblings.
 #[inline(never)]
-fn v4(ctx: *mut xdp_md, l3: u32) -> u32 {
+fn enter<A: Family + Lookup + Ip + Icmp>(ctx: *mut xdp_md, l3: u32) -> u32 {
     let mut packet = Xdp(ctx);
-    let verdict = journey::<Ip4, _, _, _>(
-        &mut packet,
-        &Maps,
-        &Kernel(ctx.cast()),
-        entry(ctx),
-        l3 as usize,
-    );
-    finish(packet, verdict)
-}
-
-#[inline(never)]
-fn v6(ctx: *mut xdp_md, l3: u32) -> u32 {
-    let mut packet = Xdp(ctx);
-    let verdict = journey::<Ip6, _, _, _>(
-        &mut packet,
-        &Maps,
-        &Kernel(ctx.cast()),
-        entry(ctx),
-        l3 as usize,
-    );
+    let kernel = Kernel(ctx.cast());
+    let verdict = journey::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(ctx), l3 as usize);
     finish(packet, verdict)
 }
 

@@ -23,7 +23,7 @@ const TARGET: u16 = 8080;
 pub struct Setup {
     pub agent: Agent,
     pub spec: AgentSpec,
-    echoes: Vec<EchoServer>,
+    _echoes: Vec<EchoServer>,
     _awake: Vec<XdpPass>,
     pub scene: TwoNodes,
 }
@@ -134,7 +134,7 @@ impl Setup {
         Ok(Self {
             agent,
             spec,
-            echoes,
+            _echoes: echoes,
             _awake: awake,
             scene,
         })
@@ -156,10 +156,5 @@ impl Setup {
                 Err(_) => {}
             }
         }
-    }
-
-    /// TCP connections that the pods accepted.
-    pub fn connections(&self) -> u64 {
-        self.echoes.iter().map(EchoServer::connections).sum()
     }
 }
