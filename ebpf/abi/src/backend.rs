@@ -33,6 +33,10 @@ pub mod flags {
     pub const SERVING: u16 = 1;
     /// The endpoint is on this node.
     pub const LOCAL: u16 = 2;
+    /// A slot of its service port's cluster table names it: affinity may hold a client to it there (rule 4.9).
+    pub const IN_CLUSTER: u16 = 4;
+    /// The same for the table of this node's endpoints.
+    pub const IN_LOCAL: u16 = 8;
 }
 
 wire_struct!(Backend<Ip4, Ip6> { addr: A, port: Port, flags: u16, generation: u32 });

@@ -7,8 +7,9 @@ use crate::{
     wire::wire_struct,
 };
 
-/// What a client dials. Port 0 with protocol 0 marks an allocated clusterIP itself (rule 2.4.9);
-/// the unspecified address with a NodePort stands for the loopback addresses (socket hook only).
+/// What a client dials. Port 0 with protocol 0 stands for a service address itself: an allocated clusterIP
+/// (rule 2.4.9), or a load-balancer address that answers pings. The unspecified address with a NodePort
+/// stands for the loopback addresses (socket hook only).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct FrontendKey<A> {
@@ -60,6 +61,10 @@ pub mod flags {
     pub const LOAD_BALANCER: u32 = 8;
     /// An allocated clusterIP without a port: new flows to unknown ports are rejected (rule 2.4.9).
     pub const ADDRESS_ONLY: u32 = 16;
+    /// New flows must come from one of the service port's source ranges (rule 3.6).
+    pub const SOURCE_RANGES: u32 = 32;
+    /// With [`ADDRESS_ONLY`]: an ICMP echo request to the address is answered here.
+    pub const PING: u32 = 64;
 }
 
 wire_struct!(FrontendKey<Ip4, Ip6> { addr: A, port: Port, proto: Proto, pad: u8 });

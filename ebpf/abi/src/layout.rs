@@ -1,8 +1,9 @@
 //! Sizes and alignments, frozen: changing a line here means bumping [`crate::ABI_VERSION`].
 
 use crate::{
-    Backend, Counter, Device, Event, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod,
-    Settings, SocketKey, SocketPeer, settings::Frozen,
+    Affinity, AffinityKey, Backend, Counter, Device, Event, Flow, FlowKey, Fragment, FragmentKey,
+    Frontend, FrontendKey, Held, HeldKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer,
+    SourceRangeKey, settings::Frozen,
 };
 
 macro_rules! frozen {
@@ -28,6 +29,16 @@ frozen! {
     SocketKey<Ip6>: 28, 4;
     SocketPeer<Ip4>: 16, 4;
     SocketPeer<Ip6>: 28, 4;
+    AffinityKey<Ip4>: 8, 4;
+    AffinityKey<Ip6>: 20, 4;
+    Affinity: 16, 8;
+    SourceRangeKey<Ip4>: 12, 4;
+    SourceRangeKey<Ip6>: 24, 4;
+    FragmentKey<Ip4>: 16, 4;
+    FragmentKey<Ip6>: 40, 4;
+    Fragment: 16, 4;
+    HeldKey: 8, 4;
+    Held: 2052, 4;
     Counter: 16, 8;
     Event: 88, 8;
     Frozen: 16, 8;

@@ -12,27 +12,33 @@
 #![warn(missing_docs)]
 
 pub mod addr;
+pub mod affinity;
 pub mod backend;
 pub mod device;
 pub mod event;
 pub mod flow;
+pub mod fragment;
 pub mod frontend;
 mod layout;
 pub mod maps;
 pub mod reason;
 pub mod settings;
 pub mod socket;
+pub mod source_range;
 pub mod wire;
 
 pub use addr::{Address, Family, Ip4, Ip6, Mac, Port, Proto};
+pub use affinity::{Affinity, AffinityKey};
 pub use backend::{Backend, BackendId};
 pub use device::{Device, LocalPod};
 pub use event::{Counter, Event};
 pub use flow::{Flow, FlowKey};
+pub use fragment::{Fragment, FragmentKey, Held, HeldKey};
 pub use frontend::{Frontend, FrontendKey, Pool};
 pub use reason::Reason;
 pub use settings::Settings;
 pub use socket::{SocketKey, SocketPeer};
+pub use source_range::SourceRangeKey;
 pub use wire::Wire;
 
 /// Version of every layout in this crate. Pins of another version are never read as this one's.

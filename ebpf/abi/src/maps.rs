@@ -8,6 +8,14 @@ pub const BACKENDS: [&str; 2] = ["backends4", "backends6"];
 pub const FLOWS: [&str; 2] = ["flows4", "flows6"];
 /// Pod address to device.
 pub const LOCAL_PODS: [&str; 2] = ["local_pods4", "local_pods6"];
+/// Last backend of a client.
+pub const AFFINITY: [&str; 2] = ["affinity4", "affinity6"];
+/// Clients that a service port admits.
+pub const SOURCE_RANGES: [&str; 2] = ["source_ranges4", "source_ranges6"];
+/// Ports of datagrams that come in fragments.
+pub const FRAGMENTS: [&str; 2] = ["fragments4", "fragments6"];
+/// Fragments that came before the first one of their datagram; both families share it.
+pub const HELD_FRAGMENTS: &str = "held_fragments";
 /// Sockets of host processes.
 pub const SOCKETS: [&str; 2] = ["sockets4", "sockets6"];
 /// All selection tables, end to end; both families share it.
@@ -31,6 +39,14 @@ pub const BACKENDS_MAX: u32 = 1 << 18;
 pub const SLOTS_MAX: u32 = 1 << 20;
 /// Pods on this node, each family.
 pub const LOCAL_PODS_MAX: u32 = 1 << 12;
+/// Clients with affinity, each family: the oldest is forgotten, which costs it its backend only (rule 4.20).
+pub const AFFINITY_MAX: u32 = 1 << 17;
+/// Source ranges of each family.
+pub const SOURCE_RANGES_MAX: u32 = 1 << 16;
+/// Datagrams in fragments, each family.
+pub const FRAGMENTS_MAX: u32 = 1 << 13;
+/// Held fragments, 2 KiB each.
+pub const HELD_FRAGMENTS_MAX: u32 = 1 << 10;
 /// Sockets of host processes, each family.
 pub const SOCKETS_MAX: u32 = 1 << 16;
 /// Devices.

@@ -46,7 +46,7 @@ macro_rules! reasons {
 
 reasons! {
     NotIp = 0, Pass, "not_ip", "Neither IPv4 nor IPv6 (ARP, for example).";
-    NotTransport = 1, Pass, "not_transport", "IP, but neither TCP nor UDP.";
+    NotTransport = 1, Pass, "not_transport", "IP, but neither TCP, UDP nor SCTP, and no ICMP error of ours.";
     NotService = 2, Pass, "not_service", "No Service owns the destination.";
     Fragment = 3, Pass, "fragment", "A fragment, which carries no ports; left to the kernel.";
     TooManyHeaders = 4, Pass, "too_many_headers", "More VLAN tags or IPv6 extension headers than are walked.";
@@ -74,7 +74,13 @@ reasons! {
     MidStreamReset = 26, Drop, "mid_stream_reset", "A TCP reset to a Service that belongs to no known flow.";
     SocketTranslated = 27, Forward, "socket_translated", "A host process's connect or send was given a backend.";
     SocketRefused = 28, Reject, "socket_refused", "A host process's connect or send found no usable endpoint.";
-    Untranslatable = 29, Drop, "untranslatable", "To a service address, but a fragment or neither TCP nor UDP: it must not wander off.";
+    Untranslatable = 29, Drop, "untranslatable", "To a service address, but nothing that can be translated: it must not wander off.";
+    SourceRange = 30, Drop, "source_range", "The client is in none of the Service's source ranges (rule 3.6.2).";
+    IcmpError = 31, Forward, "icmp_error", "An ICMP error about a translated packet, translated back (rules 5.5.1 and 5.5.3).";
+    PingAnswered = 32, Reject, "ping_answered", "An ICMP echo request to a service address, answered here.";
+    RateLimited = 33, Drop, "rate_limited", "Not answered: there were too many answers in this moment already.";
+    FragmentHeld = 34, Drop, "fragment_held", "A fragment that came before the first one of its datagram; it is sent on after that one.";
+    FragmentLost = 35, Drop, "fragment_lost", "A fragment whose first one was refused, or has not come, and that could not be held.";
 }
 
 /// Entries of the `counters` map.

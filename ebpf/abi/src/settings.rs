@@ -51,6 +51,8 @@ pub struct Settings {
 pub mod flags {
     /// Serve clusterIPs to clients outside the cluster (decision 4).
     pub const EXTERNAL_CLUSTER_IP: u32 = 1;
+    /// Masquerade everything that is sent to a clusterIP (rule 3.1.11).
+    pub const MASQUERADE_ALL: u32 = 2;
 }
 
 /// Globals fixed when the programs are loaded; the verifier drops the code that they rule out.

@@ -6,7 +6,7 @@
 use tidegate_abi::{Proto, Reason, reason::Kind};
 
 use crate::{
-    Packet, Tables,
+    Packet, Tables, World,
     door::later,
     parse::{Headers, Ip},
     verdict::{Door, Entry, Stage, Stop, Verdict},
@@ -18,7 +18,7 @@ mod reset;
 pub use icmp::{Error, Icmp, QUOTE};
 
 /// Time to live of what we send ourselves (the default of Linux).
-const TTL: u8 = 64;
+pub(crate) const TTL: u8 = 64;
 
 /// The verdict on a packet that could not be parsed.
 #[inline(always)]
@@ -33,9 +33,10 @@ pub fn without_headers(reason: Reason) -> Verdict {
 
 /// The verdict on a packet that is not translated; answers its sender where the reason asks for it.
 #[inline(always)]
-pub fn conclude<A, P, T>(
+pub fn conclude<A, P, T, W>(
     packet: &mut P,
     tables: &T,
+    world: &W,
     headers: &Headers<A>,
     entry: Entry,
     stop: Stop,
@@ -44,6 +45,7 @@ where
     A: Ip + icmp::Icmp,
     P: Packet,
     T: Tables<A>,
+    W: World<A>,
 {
     match stop.reason.kind() {
         Kind::Pass | Kind::Forward => Verdict {
@@ -57,6 +59,10 @@ where
         Kind::Reject if entry.stage == Stage::Xdp => Verdict {
             reason: later(entry, stop).reason,
             door: Door::Stack,
+        },
+        Kind::Reject if !world.may_answer() => Verdict {
+            reason: Reason::RateLimited,
+            door: Door::Drop,
         },
         Kind::Reject => match tables.with_work(headers, |work| reject(packet, &work.headers, stop))
         {
@@ -90,7 +96,7 @@ where
 
 /// The Ethernet addresses, exchanged.
 #[inline(always)]
-fn swap_macs<P: Packet>(packet: &mut P) -> Option<()> {
+pub(crate) fn swap_macs<P: Packet>(packet: &mut P) -> Option<()> {
     let [a, b, c, d, e, f, g, h, i, j, k, l] = packet.load::<12>(0)?;
     packet.store(0, [g, h, i, j, k, l, a, b, c, d, e, f])
 }

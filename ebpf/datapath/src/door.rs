@@ -12,17 +12,47 @@ use crate::{
 /// A door and what must be written for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Way {
-    /// The door.
-    pub door: Door,
+    /// Which kind of door.
+    pub to: To,
+    /// The device that it belongs to; 0 where there is none. Always set: of a value that only some doors
+    /// have, the compiler would read what was never written.
+    pub device: u32,
     /// How much of the time to live is spent here; the kernel's own stack counts for itself.
     pub hops: u8,
     /// Destination and source Ethernet address, where no kernel fills them in.
     pub macs: Option<[u8; 12]>,
 }
 
+/// The doors that a translated packet can take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum To {
+    /// [`Door::Stack`].
+    Stack,
+    /// [`Door::Transmit`].
+    Transmit,
+    /// [`Door::Peer`].
+    Peer,
+    /// [`Door::Neighbour`].
+    Neighbour,
+}
+
+impl Way {
+    /// The door.
+    #[inline(always)]
+    pub fn door(&self) -> Door {
+        match self.to {
+            To::Stack => Door::Stack,
+            To::Transmit => Door::Transmit,
+            To::Peer => Door::Peer(self.device),
+            To::Neighbour => Door::Neighbour(self.device),
+        }
+    }
+}
+
 /// On through the stack, which counts the hop itself.
-const BY_THE_STACK: Way = Way {
-    door: Door::Stack,
+pub(crate) const BY_THE_STACK: Way = Way {
+    to: To::Stack,
+    device: 0,
     hops: 0,
     macs: None,
 };
@@ -41,12 +71,17 @@ where
     P: Packet,
     W: World<A>,
 {
+    if entry.stage == Stage::Leaving {
+        // The stack has routed it, counted the hop and will find the neighbour.
+        return Ok(BY_THE_STACK);
+    }
     if entry.stage == Stage::Xdp && (flow.device != 0 || headers.is_tagged()) {
         return Err(Reason::NextStage.into());
     }
     let way = if flow.device != 0 {
         Way {
-            door: Door::Peer(flow.device),
+            to: To::Peer,
+            device: flow.device,
             hops: 1,
             macs: None,
         }
@@ -59,7 +94,7 @@ where
         let route = world.route(entry.device, &translated(headers, flow), len);
         match entry.stage {
             Stage::Xdp => before_the_stack(entry, route)?,
-            Stage::Tc => by_route(headers, flow, route)?,
+            Stage::Tc | Stage::Leaving => by_route(headers, flow, route)?,
         }
     };
     if way.hops != 0 && headers.ttl <= 1 {
@@ -82,7 +117,8 @@ fn before_the_stack(entry: Entry, route: Route) -> Result<Way, Stop> {
             device,
             macs: Some(macs),
         } if device == entry.device => Ok(Way {
-            door: Door::Transmit,
+            to: To::Transmit,
+            device,
             hops: 1,
             macs: Some(macs),
         }),
@@ -95,7 +131,8 @@ fn by_route<A: Address>(headers: &Headers<A>, flow: &Flow<A>, route: Route) -> R
     let is_ours = flow.flags & (flags::REPLY | flags::MASQUERADE) != 0;
     match route {
         Route::Via { device, .. } => Ok(Way {
-            door: Door::Neighbour(device),
+            to: To::Neighbour,
+            device,
             hops: 1,
             macs: None,
         }),
@@ -116,6 +153,6 @@ fn by_route<A: Address>(headers: &Headers<A>, flow: &Flow<A>, route: Route) -> R
 pub fn later(entry: Entry, stop: Stop) -> Stop {
     match entry.stage {
         Stage::Xdp => Reason::NextStage.into(),
-        Stage::Tc => stop,
+        Stage::Tc | Stage::Leaving => stop,
     }
 }

@@ -10,8 +10,8 @@
 use tidegate_abi::{Flow, Reason};
 
 use crate::{
-    Packet, Tables, Work, World, answer, door, known,
-    parse::{self, Headers, Ip},
+    Packet, Tables, Work, World, answer, aside, door, known,
+    parse::{self, Headers, Ip, Piece},
     rewrite, select, service, source,
     verdict::{Door, Entry, Stop, Verdict},
 };
@@ -33,13 +33,17 @@ where
 {
     let headers = match parse::headers::<A, P>(packet, l3) {
         Ok(headers) => headers,
-        Err(reason) => {
-            return answer::without_headers(service::guard::<A, _, _>(packet, tables, l3, reason));
+        Err(reason) if aside::takes(reason) => {
+            return Verdict {
+                reason,
+                door: Door::Aside,
+            };
         }
+        Err(reason) => return aside::untranslated::<A, _, _>(packet, tables, l3, reason),
     };
     match travel(packet, tables, world, entry, &headers) {
         Ok(verdict) => verdict,
-        Err(stop) => answer::conclude(packet, tables, &headers, entry, stop),
+        Err(stop) => answer::conclude(packet, tables, world, &headers, entry, stop),
     }
 }
 
@@ -60,62 +64,74 @@ where
 {
     // A flow that we know: apply its record, ask nothing else.
     if let Some(flow) = known::flow(tables, world, entry, headers) {
-        let reason = if flow.is_reply() {
-            Reason::KnownReply
-        } else {
-            Reason::KnownFlow
-        };
-        return send(packet, world, entry, headers, &flow, reason);
+        return send(packet, world, entry, headers, &flow, how(&flow), None);
     }
     let opened = tables.with_work(headers, |work| {
         open(tables, world, entry, work)?;
-        send(
-            packet,
-            world,
-            entry,
-            &work.headers,
-            &work.flow,
-            Reason::NewFlow,
-        )
+        let Work { headers, flow, .. } = &*work;
+        send(packet, world, entry, headers, flow, Reason::NewFlow, None)
     });
-    opened.unwrap_or(Err(Stop {
-        reason: Reason::FlowTableFull,
-        mtu: 0,
-    }))
+    opened.unwrap_or(Err(NO_ROOM))
+}
+
+/// There is no memory for a new flow.
+pub(crate) const NO_ROOM: Stop = Stop {
+    reason: Reason::FlowTableFull,
+    mtu: 0,
+};
+
+/// How a packet is translated that a record translates.
+#[inline(always)]
+pub(crate) fn how<A: Ip>(flow: &Flow<A>) -> Reason {
+    if flow.is_reply() {
+        Reason::KnownReply
+    } else {
+        Reason::KnownFlow
+    }
 }
 
 /// The first packet of a flow: `work.flow` becomes what to do with it and all that follow.
 #[inline(always)]
-fn open<A, T, W>(tables: &T, world: &W, entry: Entry, work: &mut Work<A>) -> Result<(), Stop>
+pub(crate) fn open<A, T, W>(
+    tables: &T,
+    world: &W,
+    entry: Entry,
+    work: &mut Work<A>,
+) -> Result<(), Stop>
 where
     A: Ip + answer::Icmp,
     T: Tables<A>,
     W: World<A>,
 {
     // 1. Is it for a Service, and may this client have it?
-    let frontend = service::find(tables, entry, &work.headers)?;
+    work.frontend = service::find(tables, entry, &work.headers)?;
+    tables.settle(work);
     // 2. Who serves it?
-    let choice = select::backend(tables, entry, &work.headers, &frontend)?;
+    let now_ns = world.now_ns();
+    work.choice = select::backend(tables, entry, &work.headers, &work.frontend, now_ns)?;
+    tables.settle(work);
     // 3. With which source does the backend see it? This records both directions.
-    source::record(tables, world, entry, work, &frontend, &choice)?;
+    source::record(tables, world, entry, work)?;
     Ok(())
 }
 
-/// Chooses the door, then writes the translation into the packet, last.
+/// Chooses the door, then writes the translation into the packet, last. Only `rare`
+/// packets are SCTP or fragments.
 #[inline(always)]
-fn send<A: Ip, P: Packet, W: World<A>>(
+pub(crate) fn send<A: Ip, P: Packet, W: World<A>>(
     packet: &mut P,
     world: &W,
     entry: Entry,
     headers: &Headers<A>,
     flow: &Flow<A>,
     reason: Reason,
+    rare: Option<&Piece>,
 ) -> Result<Verdict, Stop> {
     let way = door::choose(packet, world, entry, headers, flow)?;
-    match rewrite::apply(packet, headers, flow, &way) {
+    match rewrite::apply(packet, headers, flow, &way, rare) {
         Some(()) => Ok(Verdict {
             reason,
-            door: way.door,
+            door: way.door(),
         }),
         // Half written at worst, so it must not travel on.
         None => Ok(Verdict {

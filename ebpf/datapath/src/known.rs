@@ -29,7 +29,7 @@ where
     } else if !counts(tables, headers, &flow) {
         return None;
     }
-    let moves = headers.key.proto == Proto::TCP && tcp::moves(headers.tcp_flags);
+    let moves = headers.key.proto != Proto::UDP && tcp::moves(headers.tcp_flags);
     // The port of a flow that is over may have been given to another at any moment.
     let doubtful = !flow.is_reply() && tcp::is_over(flow.state);
     if flow.seen != now || moves || doubtful {
@@ -99,7 +99,7 @@ fn is_strangers<A: Address, T: Tables<A>>(
 /// Whether a forward record still decides about this packet.
 #[inline(always)]
 fn counts<A: Address, T: Tables<A>>(tables: &T, headers: &Headers<A>, flow: &Flow<A>) -> bool {
-    if headers.key.proto == Proto::TCP {
+    if headers.key.proto != Proto::UDP {
         // A new connection on an old tuple is a new flow (rule 5.3.1); a SYN on a live one is not.
         return !(tcp::opens(headers.tcp_flags) && tcp::is_over(flow.state));
     }

@@ -7,10 +7,10 @@
 use tidegate_abi::Reason;
 
 use crate::{
-    Packet, Tables, World,
-    door::Way,
+    Packet, Tables, World, aside,
+    door::BY_THE_STACK,
     known,
-    parse::{self, Ip},
+    parse::{self, Headers, Ip},
     rewrite,
     verdict::{Door, Entry, Verdict},
 };
@@ -30,19 +30,37 @@ where
     T: Tables<A>,
     W: World<A>,
 {
-    // Whatever it is that we cannot parse, the host meant to send it.
-    let headers = parse::headers::<A, P>(packet, l3).ok()?;
+    match parse::headers::<A, P>(packet, l3) {
+        Ok(headers) => undo(packet, tables, world, entry, &headers),
+        Err(reason) if aside::takes(reason) => Some(Verdict {
+            reason,
+            door: Door::Aside,
+        }),
+        // Whatever it is that we cannot parse, the host meant to send it.
+        Err(_) => None,
+    }
+}
+
+#[inline(always)]
+fn undo<A, P, T, W>(
+    packet: &mut P,
+    tables: &T,
+    world: &W,
+    entry: Entry,
+    headers: &Headers<A>,
+) -> Option<Verdict>
+where
+    A: Ip,
+    P: Packet,
+    T: Tables<A>,
+    W: World<A>,
+{
     if !tables.flow(&headers.key)?.is_reply() {
         return None;
     }
-    let flow = known::flow(tables, world, entry, &headers)?;
-    // The stack has routed it, counted the hop and will find the neighbour.
-    let way = Way {
-        door: Door::Stack,
-        hops: 0,
-        macs: None,
-    };
-    Some(match rewrite::apply(packet, &headers, &flow, &way) {
+    let flow = known::flow(tables, world, entry, headers)?;
+    let written = rewrite::apply(packet, headers, &flow, &BY_THE_STACK, None);
+    Some(match written {
         Some(()) => Verdict {
             reason: Reason::KnownReply,
             door: Door::Stack,

@@ -18,13 +18,20 @@ pub mod journey;
 pub mod parse;
 pub mod known;
 pub mod tcp;
+pub mod sctp;
 pub mod service;
 pub mod select;
+pub mod affinity;
 pub mod source;
 pub mod door;
 pub mod rewrite;
 pub mod checksum;
 pub mod answer;
+// What the journey leaves to another program.
+pub mod aside;
+pub mod related;
+pub mod ping;
+pub mod fragment;
 // The way out, for backends that are processes of this host.
 pub mod leaving;
 // The shorter journey of a host process's socket.
@@ -36,4 +43,4 @@ pub use packet::Packet;
 pub use tables::{Insert, Tables};
 pub use verdict::{Door, Entry, Role, Stage, Verdict};
 pub use work::Work;
-pub use world::{Route, World};
+pub use world::{Clock, Route, World};

@@ -1,5 +1,7 @@
 //! The bytes of one frame, as the journey sees them.
 
+use tidegate_abi::HeldKey;
+
 use crate::checksum::Change;
 
 /// A frame, from its first byte. Values are copied in and out: nothing to alias, nothing stale.
@@ -23,6 +25,15 @@ pub trait Packet {
     fn adjust_checksum(&mut self, offset: usize, change: Change) -> Option<()>;
     /// Sets the frame's length, cutting or zero-filling its end.
     fn resize(&mut self, len: usize) -> Option<()>;
+    /// Keeps a copy of the frame until [`Packet::release`]; `false`: there is no room.
+    fn hold(&self, _place: &HeldKey) -> bool {
+        false
+    }
+    /// Sends the first `count` held frames of a datagram in again, at the device at which this one has
+    /// entered and behind it; this frame stays as it is.
+    fn release(&mut self, _datagram: u32, _count: u32) -> Option<()> {
+        None
+    }
     /// Opens a gap of `room` bytes at `offset`, the border of link and IP header.
     fn open_gap(&mut self, offset: usize, room: usize) -> Option<()>;
 }

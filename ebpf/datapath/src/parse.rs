@@ -5,9 +5,11 @@ use tidegate_abi::{Address, FlowKey, Proto, Reason};
 use crate::Packet;
 
 mod ip;
+pub mod quote;
 mod transport;
 
-pub use ip::Ip;
+pub use ip::{Header, Ip, Piece};
+pub use quote::Quote;
 
 /// Ethertypes that matter.
 mod ethertype {
@@ -54,7 +56,7 @@ pub struct Headers<A> {
     pub ip_len: u32,
     /// Time to live or hop limit.
     pub ttl: u8,
-    /// TCP flags; zero for UDP.
+    /// TCP flags; for SCTP those that mean the same as its first chunk; zero for UDP.
     pub tcp_flags: u8,
     /// 1 when routers may cut the packet up (IPv4 without DF).
     pub may_fragment: u8,
@@ -82,7 +84,7 @@ impl<A: Address> Headers<A> {
     /// Whether this is the first packet that a new flow may have.
     #[inline(always)]
     pub fn may_open(&self) -> bool {
-        self.key.proto != Proto::TCP || crate::tcp::opens(self.tcp_flags)
+        self.key.proto == Proto::UDP || crate::tcp::opens(self.tcp_flags)
     }
 }
 
@@ -113,9 +115,25 @@ fn is_tag(kind: [u8; 2]) -> bool {
     matches!(kind, ethertype::VLAN | ethertype::SERVICE_VLAN)
 }
 
-/// IP and transport headers; TCP and UDP only.
+/// IP and transport headers of whole TCP and UDP packets; the others are for [`crate::aside`].
 #[inline(always)]
 pub fn headers<A: Ip, P: Packet>(packet: &P, l3: usize) -> Result<Headers<A>, Reason> {
     let ip = A::header(packet, l3)?;
+    if ip.piece.is_fragment {
+        return Err(Reason::Fragment);
+    }
+    if ip.proto != Proto::TCP && ip.proto != Proto::UDP {
+        return Err(Reason::NotTransport);
+    }
     transport::header(packet, l3, &ip)
+}
+
+/// The transport header behind an IP header; TCP, UDP and SCTP, also of first fragments.
+#[inline(always)]
+pub fn behind<A: Ip, P: Packet>(
+    packet: &P,
+    l3: usize,
+    ip: &Header<A>,
+) -> Result<Headers<A>, Reason> {
+    transport::header(packet, l3, ip)
 }

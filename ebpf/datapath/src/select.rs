@@ -1,20 +1,32 @@
 //! Step 4: who serves it? One rule: `slot = hash(flow) scaled to the table`; policies are fillings of tables.
 
-use tidegate_abi::{Address, Backend, BackendId, FlowKey, Frontend, Pool, Reason, frontend::flags};
+use tidegate_abi::{
+    Address, Backend, BackendId, FlowKey, Frontend, Pool, Reason, backend, frontend::flags,
+};
 
 use crate::{
-    Tables,
+    Tables, affinity,
     parse::Headers,
     verdict::{Entry, Role},
 };
 
 /// The chosen backend.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Choice<A> {
     /// Its id.
     pub id: BackendId,
     /// What it is.
     pub backend: Backend<A>,
+}
+
+/// A pool, and how its members can be told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pooled {
+    /// The table.
+    pub pool: Pool,
+    /// The flag of [`backend::flags`] that its members carry.
+    pub member: u16,
 }
 
 /// Chooses a backend for a new flow.
@@ -24,13 +36,15 @@ pub fn backend<A, T>(
     entry: Entry,
     headers: &Headers<A>,
     frontend: &Frontend,
+    now_ns: u64,
 ) -> Result<Choice<A>, Reason>
 where
     A: Address,
     T: Tables<A>,
 {
-    let pool = pool(frontend, entry.role == Role::Pod)?;
-    from_pool(tables, pool, hash(&headers.key))
+    let pooled = pool(frontend, entry.role == Role::Pod)?;
+    let key = &headers.key;
+    affinity::backend(tables, key.src, frontend, pooled, hash(key), now_ns)
 }
 
 /// The table that the traffic policy names, for a client that is in this cluster's pods or not.
@@ -38,21 +52,21 @@ where
 /// Policy Local on an external frontend does not bind our own pods (rule 2.3.4). No endpoint at all is
 /// refused, none *here* is dropped, so that an external balancer tries another node (rules 2.4.1, 2.4.2).
 #[inline(always)]
-pub fn pool(frontend: &Frontend, from_inside: bool) -> Result<Pool, Reason> {
+pub fn pool(frontend: &Frontend, from_inside: bool) -> Result<Pooled, Reason> {
     let short_circuit = from_inside && !frontend.has(flags::INTERNAL);
     let local_only = frontend.has(flags::LOCAL_ONLY) && !short_circuit;
     if frontend.cluster.len == 0 && frontend.local.len == 0 {
         return Err(Reason::NoEndpoints);
     }
-    let pool = if local_only {
-        frontend.local
+    let (pool, member) = if local_only {
+        (frontend.local, backend::flags::IN_LOCAL)
     } else {
-        frontend.cluster
+        (frontend.cluster, backend::flags::IN_CLUSTER)
     };
     match (pool.len, local_only) {
         (0, true) => Err(Reason::NoLocalEndpoint),
         (0, false) => Err(Reason::NoEndpoints),
-        _ => Ok(pool),
+        _ => Ok(Pooled { pool, member }),
     }
 }
 

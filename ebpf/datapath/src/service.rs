@@ -1,6 +1,8 @@
 //! Step 3: is it for a Service, and may this client have it?
 
-use tidegate_abi::{Address, Frontend, FrontendKey, Proto, Reason, frontend::flags};
+use tidegate_abi::{
+    Address, Frontend, FrontendKey, Reason, frontend::flags, settings::flags as settings,
+};
 
 use crate::{
     Packet, Tables,
@@ -31,6 +33,10 @@ where
     if frontend.has(flags::INTERNAL) && is_outside(tables, entry) {
         return Err(Reason::ExternalClusterIp);
     }
+    // On the client's own address, and before anything else is told about the Service (rules 3.6.5, 3.6.7).
+    if frontend.has(flags::SOURCE_RANGES) && !tables.admits(frontend.service, key.src) {
+        return Err(Reason::SourceRange);
+    }
     if !headers.may_open() {
         return Err(mid_stream(headers));
     }
@@ -39,8 +45,8 @@ where
 
 /// Decision 4: clusterIPs are for pods and nodes of the cluster.
 #[inline(always)]
-fn is_outside<A: Address, T: Tables<A>>(tables: &T, entry: Entry) -> bool {
-    entry.role == Role::Uplink && !tables.external_cluster_ip()
+pub(crate) fn is_outside<A: Address, T: Tables<A>>(tables: &T, entry: Entry) -> bool {
+    entry.role == Role::Uplink && !tables.has_setting(settings::EXTERNAL_CLUSTER_IP)
 }
 
 /// What becomes of a packet that cannot be translated: in a service range it would only wander off by
@@ -74,6 +80,8 @@ fn unowned<A: Address, T: Tables<A>>(tables: &T, entry: Entry, headers: &Headers
         return Reason::ExternalClusterIp;
     }
     match tables.frontend(&FrontendKey::of_address(dst)) {
+        // A load-balancer address in a service range is not ours as a whole (rule 2.4.11).
+        Some(address) if !address.has(flags::INTERNAL) => Reason::NotService,
         Some(_) if headers.tcp_flags & tcp::flag::RST != 0 => Reason::MidStreamReset,
         Some(_) => Reason::UnknownPort,
         None => Reason::NotOwned,
@@ -84,7 +92,7 @@ fn unowned<A: Address, T: Tables<A>>(tables: &T, entry: Entry, headers: &Headers
 /// told, so that it does not wait. Nobody answers a reset.
 #[inline(always)]
 fn mid_stream<A: Address>(headers: &Headers<A>) -> Reason {
-    if headers.key.proto == Proto::TCP && headers.tcp_flags & tcp::flag::RST != 0 {
+    if headers.tcp_flags & tcp::flag::RST != 0 {
         Reason::MidStreamReset
     } else {
         Reason::MidStream

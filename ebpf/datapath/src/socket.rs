@@ -8,7 +8,7 @@ use tidegate_abi::{
 };
 
 use crate::{
-    Tables,
+    Tables, affinity,
     select::{self, Choice},
 };
 
@@ -23,15 +23,22 @@ pub struct Call<A> {
     pub proto: Proto,
     /// The kernel's socket cookie.
     pub cookie: u64,
+    /// `CLOCK_MONOTONIC` nanoseconds.
+    pub now_ns: u64,
 }
 
 /// The backend for a call; [`Reason::NotService`] when the call is none of ours.
 #[inline(always)]
 pub fn dial<A: Address, T: Tables<A>>(tables: &T, call: &Call<A>) -> Result<Choice<A>, Reason> {
     let frontend = find(tables, call)?;
+    // Which source the kernel will choose is not known yet; the node's own address stands for it.
+    let client = tables.node_address();
+    if frontend.has(flags::SOURCE_RANGES) && !tables.admits(frontend.service, client) {
+        return Err(Reason::SourceRange);
+    }
     // A process of this node is inside: policy Local on external frontends does not bind it (2.3.5).
-    let pool = select::pool(&frontend, true)?;
-    let choice = select::from_pool(tables, pool, hash(call))?;
+    let pooled = select::pool(&frontend, true)?;
+    let choice = affinity::backend(tables, client, &frontend, pooled, hash(call), call.now_ns)?;
     let peer = SocketPeer {
         addr: call.addr,
         port: call.port,

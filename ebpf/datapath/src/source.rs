@@ -4,10 +4,13 @@
 //! its source keeps its port too, unless another live flow of the same client already uses it with this
 //! backend (rule 3.2.3). The reply record is what makes a tuple ours: it is added only if absent.
 
-use tidegate_abi::{Address, Flow, FlowKey, Frontend, Port, Reason, device, flow::flags, frontend};
+use tidegate_abi::{
+    Address, Flow, FlowKey, Frontend, Port, Reason, device, flow::flags, frontend, settings,
+};
 
 use crate::{
     Insert, Tables, Work, World, known,
+    parse::Headers,
     select::{self, Choice},
     tcp,
     verdict::{Entry, Role},
@@ -24,8 +27,6 @@ pub fn record<A, T, W>(
     world: &W,
     entry: Entry,
     work: &mut Work<A>,
-    service: &Frontend,
-    choice: &Choice<A>,
 ) -> Result<(), Reason>
 where
     A: Address,
@@ -33,9 +34,14 @@ where
     W: World<A>,
 {
     let now = world.tick();
-    let key = &work.headers.key;
+    let Work {
+        headers: Headers { key, .. },
+        frontend: service,
+        choice,
+        ..
+    } = &*work;
     let opening = work.headers.tcp_flags & tcp::flag::SYN != 0;
-    let masquerade = is_masqueraded(entry, key, service, choice);
+    let masquerade = is_masqueraded(tables, entry, key, service, choice);
     // In place, field by field of what is small: the kernel's stack holds few copies of a record.
     work.flow = Flow {
         src: key.src,
@@ -62,14 +68,19 @@ where
     Err(Reason::FlowTableFull)
 }
 
-/// Whether the source is replaced (table 3.1, decision 2, rule 3.3.1).
+/// Whether the source is replaced (table 3.1, decision 2, rules 3.1.11 and 3.3.1).
 #[inline(always)]
-fn is_masqueraded<A: Address>(
+fn is_masqueraded<A: Address, T: Tables<A>>(
+    tables: &T,
     entry: Entry,
     key: &FlowKey<A>,
     service: &Frontend,
     choice: &Choice<A>,
 ) -> bool {
+    if service.has(frontend::flags::INTERNAL) && tables.has_setting(settings::flags::MASQUERADE_ALL)
+    {
+        return true;
+    }
     let internal = service.flags & (frontend::flags::INTERNAL | frontend::flags::LOCAL_ONLY) != 0;
     let pods_own = entry.role == Role::Pod && internal;
     let hairpin = choice.backend.addr == key.src;
@@ -152,6 +163,7 @@ where
         flow,
         reply,
         reply_key: at,
+        ..
     } = work;
     let key = &headers.key;
     let (first, last) = tables.masquerade_ports();

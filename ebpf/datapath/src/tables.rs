@@ -1,8 +1,8 @@
 //! What the journey asks of the maps: one method a question, small values by copy.
 
 use tidegate_abi::{
-    Address, Backend, BackendId, Device, Flow, FlowKey, Frontend, FrontendKey, LocalPod, SocketKey,
-    SocketPeer,
+    Address, Affinity, AffinityKey, Backend, BackendId, Device, Flow, FlowKey, Fragment,
+    FragmentKey, Frontend, FrontendKey, LocalPod, SocketKey, SocketPeer,
 };
 
 use crate::{Work, parse::Headers};
@@ -33,12 +33,27 @@ pub trait Tables<A: Address> {
     /// Removes a record.
     fn remove_flow(&self, key: &FlowKey<A>);
 
+    /// What is known of a datagram in fragments.
+    fn fragment(&self, key: &FragmentKey<A>) -> Option<Fragment>;
+    /// Records it, replacing what was there. Lost at worst, and its fragments with it.
+    fn put_fragment(&self, key: &FragmentKey<A>, record: &Fragment);
+    /// Says what became of the first fragment, on an existing record.
+    fn set_fragment_fate(&self, key: &FragmentKey<A>, fate: u8);
+    /// Says how many fragments are held, on an existing record.
+    fn set_fragment_held(&self, key: &FragmentKey<A>, held: u16);
+
     /// What stands behind a dialled address.
     fn frontend(&self, key: &FrontendKey<A>) -> Option<Frontend>;
     /// The backend id in a slot.
     fn slot(&self, index: u32) -> Option<BackendId>;
     /// The backend with an id.
     fn backend(&self, id: BackendId) -> Option<Backend<A>>;
+    /// Whether a service port with source ranges admits a client (rule 3.6.10: any hit does).
+    fn admits(&self, service: u32, client: A) -> bool;
+    /// The backend that a client had last.
+    fn affinity(&self, key: &AffinityKey<A>) -> Option<Affinity>;
+    /// Remembers it. Lost at worst, which costs the client its backend only (rule 4.20).
+    fn put_affinity(&self, key: &AffinityKey<A>, record: &Affinity);
     /// The short way to a pod on this node.
     fn local_pod(&self, addr: A) -> Option<LocalPod>;
     /// A device that tidegate is attached to.
@@ -50,13 +65,19 @@ pub trait Tables<A: Address> {
     fn node_address(&self) -> A;
     /// First and last masquerade port, host order.
     fn masquerade_ports(&self) -> (u16, u16);
-    /// Whether clusterIPs are served to clients outside the cluster.
-    fn external_cluster_ip(&self) -> bool;
+    /// Whether a flag of [`tidegate_abi::settings::flags`] is set.
+    fn has_setting(&self, flag: u32) -> bool;
 
     /// The frontend that a socket's peer stands for.
     fn socket_peer(&self, key: &SocketKey<A>) -> Option<SocketPeer<A>>;
     /// Lends memory for a journey off the beaten track, with the headers in it; `None`: there is none.
     fn with_work<R>(&self, headers: &Headers<A>, run: impl FnOnce(&mut Work<A>) -> R) -> Option<R>;
+
+    /// The same memory as the last [`Tables::with_work`] of this packet left it.
+    fn resume_work<R>(&self, run: impl FnOnce(&mut Work<A>) -> R) -> Option<R>;
+    /// Between two steps of such a journey: nothing that the first one knew about the values in `work`
+    /// need be known to the second.
+    fn settle(&self, _work: &mut Work<A>) {}
 
     /// Remembers it.
     fn put_socket_peer(&self, key: &SocketKey<A>, peer: &SocketPeer<A>);

@@ -21,6 +21,8 @@ pub enum Stage {
     Xdp,
     /// On the socket buffer: every door is open.
     Tc,
+    /// At egress: only replies of this host's own processes are translated, and all go on as they were.
+    Leaving,
 }
 
 /// How a packet enters.
@@ -41,6 +43,8 @@ pub enum Door {
     Stack,
     /// Nowhere.
     Drop,
+    /// To the other program, see [`mod@crate::aside`].
+    Aside,
     /// Back out of the device it came from, as it is.
     Back,
     /// XDP: back out of the device it came from, Ethernet addresses written.
@@ -68,6 +72,12 @@ pub struct Stop {
     pub reason: Reason,
     /// For [`Reason::TooBig`]: the MTU to report.
     pub mtu: u32,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Reason::FlowTableFull.into()
+    }
 }
 
 impl From<Reason> for Stop {

@@ -4,16 +4,32 @@
 //! need more than the 512 bytes that the kernel allows all callers together, so they work in memory
 //! that [`crate::Tables`] lends.
 
-use tidegate_abi::{Flow, FlowKey};
+use tidegate_abi::{Flow, FlowKey, Frontend};
 
-use crate::parse::Headers;
+use crate::{
+    parse::{Header, Headers, Quote},
+    select::Choice,
+    verdict::Stop,
+};
 
 /// What such a journey works on; every field is written before it is read.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Work<A> {
+    /// The IP header of a rare packet.
+    pub ip: Header<A>,
+    /// The packet that an ICMP error quotes.
+    pub quote: Quote<A>,
     /// What the packet is.
     pub headers: Headers<A>,
+    /// The frontend that a new flow dialled.
+    pub frontend: Frontend,
+    /// The backend that it got.
+    pub choice: Choice<A>,
+    /// Why there is none, when a rare packet found none.
+    pub stop: Stop,
+    /// 1 when the record was made for this very packet.
+    pub is_new: u32,
     /// The record that translates it.
     pub flow: Flow<A>,
     /// The record of the other direction.

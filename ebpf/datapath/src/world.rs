@@ -1,6 +1,6 @@
 //! What the journey asks of its surroundings.
 
-use tidegate_abi::{Address, FlowKey};
+use tidegate_abi::{Address, FlowKey, flow::TICK_SHIFT};
 
 /// Where the routing table sends a packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,10 +21,24 @@ pub enum Route {
     None,
 }
 
+/// Time.
+pub trait Clock {
+    /// `CLOCK_MONOTONIC` nanoseconds.
+    fn now_ns(&self) -> u64;
+
+    /// The present tick.
+    #[inline(always)]
+    fn tick(&self) -> u32 {
+        (self.now_ns() >> TICK_SHIFT) as u32
+    }
+}
+
 /// Time, routes and sockets.
-pub trait World<A: Address> {
-    /// The present tick: monotonic nanoseconds >> [`tidegate_abi::flow::TICK_SHIFT`].
-    fn tick(&self) -> u32;
+pub trait World<A: Address>: Clock {
+    /// Any number.
+    fn random(&self) -> u32;
+    /// Whether one more packet may be answered in this moment: a flood must not make this node flood others.
+    fn may_answer(&self) -> bool;
     /// The way of a packet that entered at `device` and now has the tuple `key`; `len` bytes from the
     /// IP header on, 0 when no MTU concerns it.
     fn route(&self, device: u32, key: &FlowKey<A>, len: u32) -> Route;

@@ -18,6 +18,8 @@ mod world;
 mod account;
 mod xdp;
 mod tc;
+mod aside;
+mod held;
 mod socket;
 
 /// A reachable panic is an endless loop, which the verifier refuses to load: keep it so.

@@ -3,11 +3,12 @@
 use aya_ebpf::{
     bindings::{BPF_F_NO_PREALLOC, bpf_fib_lookup},
     macros::map,
-    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use tidegate_abi::{
-    Backend, Counter, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings,
-    SocketKey, SocketPeer, maps as size, reason, settings::Frozen,
+    Affinity, AffinityKey, Backend, Counter, Device, Flow, FlowKey, Fragment, FragmentKey,
+    Frontend, FrontendKey, Held, HeldKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer,
+    maps as size, reason, settings::Frozen,
 };
 use tidegate_datapath::Work;
 
@@ -26,6 +27,13 @@ declare! {
     "backends6" BACKENDS6: Array<Backend<Ip6>> = size::BACKENDS_MAX, 0;
     "flows4" FLOWS4: LruHashMap<FlowKey<Ip4>, Flow<Ip4>> = size::FLOWS_MAX, 0;
     "flows6" FLOWS6: LruHashMap<FlowKey<Ip6>, Flow<Ip6>> = size::FLOWS_MAX, 0;
+    "affinity4" AFFINITY4: LruHashMap<AffinityKey<Ip4>, Affinity> = size::AFFINITY_MAX, 0;
+    "affinity6" AFFINITY6: LruHashMap<AffinityKey<Ip6>, Affinity> = size::AFFINITY_MAX, 0;
+    "source_ranges4" SOURCE_RANGES4: LpmTrie<Ranged<Ip4>, u32> = size::SOURCE_RANGES_MAX, BPF_F_NO_PREALLOC;
+    "source_ranges6" SOURCE_RANGES6: LpmTrie<Ranged<Ip6>, u32> = size::SOURCE_RANGES_MAX, BPF_F_NO_PREALLOC;
+    "fragments4" FRAGMENTS4: LruHashMap<FragmentKey<Ip4>, Fragment> = size::FRAGMENTS_MAX, 0;
+    "fragments6" FRAGMENTS6: LruHashMap<FragmentKey<Ip6>, Fragment> = size::FRAGMENTS_MAX, 0;
+    "held_fragments" HELD_FRAGMENTS: LruHashMap<HeldKey, Held> = size::HELD_FRAGMENTS_MAX, 0;
     "local_pods4" LOCAL_PODS4: HashMap<Ip4, LocalPod> = size::LOCAL_PODS_MAX, BPF_F_NO_PREALLOC;
     "local_pods6" LOCAL_PODS6: HashMap<Ip6, LocalPod> = size::LOCAL_PODS_MAX, BPF_F_NO_PREALLOC;
     "sockets4" SOCKETS4: LruHashMap<SocketKey<Ip4>, SocketPeer<Ip4>> = size::SOCKETS_MAX, 0;
@@ -34,6 +42,17 @@ declare! {
     "settings" SETTINGS: Array<Settings> = 1, 0;
     "counters" COUNTERS: PerCpuArray<Counter> = reason::COUNT as u32, 0;
 }
+
+/// What follows the prefix length in a key of the source ranges.
+pub(crate) type Ranged<A> = AffinityKey<A>;
+
+/// A frame on its way into or out of `held_fragments`.
+#[map(name = "held")]
+pub(crate) static HELD: PerCpuArray<Held> = PerCpuArray::with_max_entries(1, 0);
+
+/// How many packets this CPU has answered lately, see [`crate::world`].
+#[map(name = "answers")]
+pub(crate) static ANSWERS: PerCpuArray<[u32; 2]> = PerCpuArray::with_max_entries(1, 0);
 
 /// What [`tidegate_datapath::Tables::with_work`] lends. Programs that use it never interrupt each other on
 /// one CPU: both stages run with bottom halves off.
@@ -46,6 +65,11 @@ pub(crate) static WORK6: PerCpuArray<Work<Ip6>> = PerCpuArray::with_max_entries(
 /// The parameters of a routing lookup: 64 bytes that the stack can do without.
 #[map(name = "route")]
 pub(crate) static ROUTE: PerCpuArray<bpf_fib_lookup> = PerCpuArray::with_max_entries(1, 0);
+
+/// The programs of [`crate::aside`], by family. Pinned: an array that only an agent holds is emptied when the
+/// agent ends.
+#[map(name = "asides")]
+pub(crate) static ASIDES: ProgramArray = ProgramArray::with_max_entries(2, 0);
 
 #[map(name = "events")]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(size::EVENTS_BYTES, 0);

@@ -8,11 +8,14 @@ use aya_ebpf::{
         bpf_l4_csum_replace, bpf_skb_adjust_room, bpf_skb_change_tail, bpf_skb_pull_data,
     },
 };
+use tidegate_abi::HeldKey;
 use tidegate_datapath::{
     Packet,
     checksum::{self, Change},
     parse::ETHERNET,
 };
+
+use crate::held;
 
 /// No header begins later: Ethernet, tags, IPv6 and six extension headers of 2 KiB stay below. The
 /// verifier wants a bound on every offset.
@@ -27,7 +30,7 @@ const IPV6: u64 = 1 << 7;
 /// `bpf_skb_adjust_room`: between link and network header.
 const ROOM_MAC: u32 = 1;
 /// How much of a frame is made linear: all headers that are parsed in one go.
-const LINEAR: u32 = 128;
+pub(crate) const HEADERS: u32 = 128;
 
 /// A frame before there is a socket buffer.
 pub(crate) struct Xdp(pub(crate) *mut xdp_md);
@@ -54,7 +57,7 @@ fn at<const N: usize>(data: u32, data_end: u32, offset: usize) -> Option<*mut [u
 /// The verifier trusts the very register that was compared. Without this the compiler compares one copy
 /// and uses another, or adds data and offset a second time.
 #[inline(always)]
-fn opaque(mut value: usize) -> usize {
+pub(crate) fn opaque(mut value: usize) -> usize {
     // SAFETY: a move to itself; the register keeps its value.
     unsafe { asm!("{0} = {0}", inout(reg) value, options(nomem, nostack)) };
     value
@@ -194,12 +197,12 @@ impl Skb {
         unsafe { ((*self.0).data, (*self.0).data_end) }
     }
 
-    /// Makes the headers readable in place.
+    /// Makes the first bytes readable in place.
     #[inline(always)]
-    pub(crate) fn make_linear(&mut self) {
+    pub(crate) fn make_linear(&mut self, most: u32) {
         let (data, end) = self.bounds();
         let len = self.len() as u32;
-        let wanted = if len < LINEAR { len } else { LINEAR };
+        let wanted = if len < most { len } else { most };
         if (data as usize).wrapping_add(wanted as usize) > end as usize {
             // SAFETY: a helper on the program's own context; a failure shows as a truncated packet.
             let _failed: i64 = unsafe { bpf_skb_pull_data(self.0, wanted) };
@@ -252,6 +255,20 @@ impl Packet for Skb {
         // SAFETY: a helper on the program's own context.
         let failed = unsafe { bpf_skb_change_tail(self.0, len as u32, 0) };
         if failed == 0 { Some(()) } else { None }
+    }
+
+    #[inline(always)]
+    fn hold(&self, place: &HeldKey) -> bool {
+        held::keep(self.0, place) != 0
+    }
+
+    #[inline(always)]
+    fn release(&mut self, datagram: u32, count: u32) -> Option<()> {
+        if held::release(self.0, datagram, count) == 0 {
+            None
+        } else {
+            Some(())
+        }
     }
 
     #[inline(always)]

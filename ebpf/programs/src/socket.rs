@@ -2,7 +2,9 @@
 
 use aya_ebpf::{
     bindings::bpf_sock_addr,
-    helpers::generated::{bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_set_retval},
+    helpers::generated::{
+        bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_set_retval,
+    },
     macros::cgroup_sock_addr,
     programs::SockAddrContext,
 };
@@ -144,6 +146,8 @@ fn call<P: Place>(ctx: *mut bpf_sock_addr) -> Option<Call<P::Addr>> {
         port: Port::from_be16(port as u16),
         proto,
         cookie,
+        // SAFETY: a helper without arguments.
+        now_ns: unsafe { bpf_ktime_get_ns() },
     })
 }
 

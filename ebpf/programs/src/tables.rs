@@ -6,15 +6,16 @@
 
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_NOEXIST},
-    maps::{Array, HashMap, LruHashMap, PerCpuArray},
+    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, lpm_trie},
 };
 use tidegate_abi::{
-    Address, Backend, BackendId, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod,
-    Settings, SocketKey, SocketPeer, settings::flags,
+    Address, Affinity, AffinityKey, Backend, BackendId, Device, Flow, FlowKey, Fragment,
+    FragmentKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer,
+    SourceRangeKey,
 };
 use tidegate_datapath::{Insert, Tables, Work, parse::Headers};
 
-use crate::maps;
+use crate::maps::{self, Ranged};
 
 /// `-EEXIST`.
 const EXISTS: i32 = -17;
@@ -27,6 +28,9 @@ pub(crate) trait Family: Address {
     const FRONTENDS: &'static HashMap<FrontendKey<Self>, Frontend>;
     const BACKENDS: &'static Array<Backend<Self>>;
     const FLOWS: &'static LruHashMap<FlowKey<Self>, Flow<Self>>;
+    const AFFINITY: &'static LruHashMap<AffinityKey<Self>, Affinity>;
+    const FRAGMENTS: &'static LruHashMap<FragmentKey<Self>, Fragment>;
+    const SOURCE_RANGES: &'static LpmTrie<Ranged<Self>, u32>;
     const LOCAL_PODS: &'static HashMap<Self, LocalPod>;
     const SOCKETS: &'static LruHashMap<SocketKey<Self>, SocketPeer<Self>>;
     const WORK: &'static PerCpuArray<Work<Self>>;
@@ -36,6 +40,9 @@ impl Family for Ip4 {
     const FRONTENDS: &'static HashMap<FrontendKey<Self>, Frontend> = &maps::FRONTENDS4;
     const BACKENDS: &'static Array<Backend<Self>> = &maps::BACKENDS4;
     const FLOWS: &'static LruHashMap<FlowKey<Self>, Flow<Self>> = &maps::FLOWS4;
+    const AFFINITY: &'static LruHashMap<AffinityKey<Self>, Affinity> = &maps::AFFINITY4;
+    const FRAGMENTS: &'static LruHashMap<FragmentKey<Self>, Fragment> = &maps::FRAGMENTS4;
+    const SOURCE_RANGES: &'static LpmTrie<Ranged<Self>, u32> = &maps::SOURCE_RANGES4;
     const LOCAL_PODS: &'static HashMap<Self, LocalPod> = &maps::LOCAL_PODS4;
     const SOCKETS: &'static LruHashMap<SocketKey<Self>, SocketPeer<Self>> = &maps::SOCKETS4;
     const WORK: &'static PerCpuArray<Work<Self>> = &maps::WORK4;
@@ -45,6 +52,9 @@ impl Family for Ip6 {
     const FRONTENDS: &'static HashMap<FrontendKey<Self>, Frontend> = &maps::FRONTENDS6;
     const BACKENDS: &'static Array<Backend<Self>> = &maps::BACKENDS6;
     const FLOWS: &'static LruHashMap<FlowKey<Self>, Flow<Self>> = &maps::FLOWS6;
+    const AFFINITY: &'static LruHashMap<AffinityKey<Self>, Affinity> = &maps::AFFINITY6;
+    const FRAGMENTS: &'static LruHashMap<FragmentKey<Self>, Fragment> = &maps::FRAGMENTS6;
+    const SOURCE_RANGES: &'static LpmTrie<Ranged<Self>, u32> = &maps::SOURCE_RANGES6;
     const LOCAL_PODS: &'static HashMap<Self, LocalPod> = &maps::LOCAL_PODS6;
     const SOCKETS: &'static LruHashMap<SocketKey<Self>, SocketPeer<Self>> = &maps::SOCKETS6;
     const WORK: &'static PerCpuArray<Work<Self>> = &maps::WORK6;
@@ -60,6 +70,16 @@ fn copy<T: Copy>(pointer: Option<*const T>) -> Option<T> {
 #[inline(always)]
 fn settings() -> Option<&'static Settings> {
     maps::SETTINGS.get(0)
+}
+
+/// One lookup among the source ranges: not zero when one of them holds the client. A function of its
+/// own: the key has left the stack again when the journey goes on.
+#[inline(never)]
+fn is_admitted<A: Family>(service: u32, client: &A) -> u32 {
+    let key = SourceRangeKey::of_client(service, *client);
+    // SAFETY: the same three values in the same order without padding, see `tidegate_abi::source_range`.
+    let key = unsafe { &*(&raw const key).cast::<lpm_trie::Key<Ranged<A>>>() };
+    u32::from(A::SOURCE_RANGES.get(key).is_some())
 }
 
 impl<A: Family> Tables<A> for Maps {
@@ -104,6 +124,32 @@ impl<A: Family> Tables<A> for Maps {
     }
 
     #[inline(always)]
+    fn fragment(&self, key: &FragmentKey<A>) -> Option<Fragment> {
+        copy(A::FRAGMENTS.get_ptr(key))
+    }
+
+    #[inline(always)]
+    fn put_fragment(&self, key: &FragmentKey<A>, record: &Fragment) {
+        let _full: Result<(), i32> = A::FRAGMENTS.insert(key, record, u64::from(BPF_ANY));
+    }
+
+    #[inline(always)]
+    fn set_fragment_fate(&self, key: &FragmentKey<A>, fate: u8) {
+        if let Some(record) = A::FRAGMENTS.get_ptr_mut(key) {
+            // SAFETY: as in `copy`; one byte.
+            unsafe { (*record).fate = fate };
+        }
+    }
+
+    #[inline(always)]
+    fn set_fragment_held(&self, key: &FragmentKey<A>, held: u16) {
+        if let Some(record) = A::FRAGMENTS.get_ptr_mut(key) {
+            // SAFETY: as in `copy`; one aligned half-word.
+            unsafe { (*record).held = held };
+        }
+    }
+
+    #[inline(always)]
     fn frontend(&self, key: &FrontendKey<A>) -> Option<Frontend> {
         copy(A::FRONTENDS.get_ptr(key))
     }
@@ -116,6 +162,21 @@ impl<A: Family> Tables<A> for Maps {
     #[inline(always)]
     fn backend(&self, id: BackendId) -> Option<Backend<A>> {
         copy(A::BACKENDS.get_ptr(id.0))
+    }
+
+    #[inline(always)]
+    fn admits(&self, service: u32, client: A) -> bool {
+        is_admitted(service, &client) != 0
+    }
+
+    #[inline(always)]
+    fn affinity(&self, key: &AffinityKey<A>) -> Option<Affinity> {
+        copy(A::AFFINITY.get_ptr(key))
+    }
+
+    #[inline(always)]
+    fn put_affinity(&self, key: &AffinityKey<A>, record: &Affinity) {
+        let _full: Result<(), i32> = A::AFFINITY.insert(key, record, u64::from(BPF_ANY));
     }
 
     #[inline(always)]
@@ -146,8 +207,8 @@ impl<A: Family> Tables<A> for Maps {
     }
 
     #[inline(always)]
-    fn external_cluster_ip(&self) -> bool {
-        settings().is_some_and(|settings| settings.flags & flags::EXTERNAL_CLUSTER_IP != 0)
+    fn has_setting(&self, flag: u32) -> bool {
+        settings().is_some_and(|settings| settings.flags & flag != 0)
     }
 
     #[inline(always)]
@@ -166,6 +227,20 @@ impl<A: Family> Tables<A> for Maps {
         unsafe { core::arch::asm!("{0} = {0}", inout(reg) work, options(nostack)) };
         // SAFETY: as above.
         Some(run(unsafe { &mut *work }))
+    }
+
+    #[inline(always)]
+    fn resume_work<R>(&self, run: impl FnOnce(&mut Work<A>) -> R) -> Option<R> {
+        let work = A::WORK.get_ptr_mut(0)?;
+        // SAFETY: the entry of this CPU, which nobody else uses while the program runs.
+        Some(run(unsafe { &mut *work }))
+    }
+
+    #[inline(always)]
+    fn settle(&self, work: &mut Work<A>) {
+        // As above: the values are stored here and read again.
+        // SAFETY: nothing happens; the compiler must take it that `work` was read and written.
+        unsafe { core::arch::asm!("{0} = {0}", inout(reg) &raw mut *work => _, options(nostack)) };
     }
 
     #[inline(always)]

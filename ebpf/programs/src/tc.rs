@@ -20,50 +20,43 @@ use tidegate_datapath::{
 };
 
 use crate::{
-    account,
-    packet::Skb,
+    account, aside,
+    packet::{HEADERS, Skb},
     tables::{Family, Maps},
     world::{Kernel, Lookup},
 };
 
 /// On to the next program, then to the stack: `TCX_NEXT`, or `TC_ACT_UNSPEC` on a clsact qdisc.
-const NEXT: i32 = -1;
+pub(crate) const NEXT: i32 = -1;
 /// `TC_ACT_SHOT`.
 const SHOT: i32 = 2;
+/// Not a verdict: the packet belongs to [`aside`].
+const ASIDE: i32 = -2;
 /// `PACKET_HOST`.
 const TO_US: u32 = 0;
 
 /// What enters by the node's outside interface.
 #[classifier]
 pub(crate) fn tc_uplink(ctx: TcContext) -> i32 {
-    traced(&ctx, run(ctx.as_ptr().cast(), Role::Uplink))
+    traced(&ctx, run(&ctx, Role::Uplink, Stage::Tc))
 }
 
 /// What a pod sends.
 #[classifier]
 pub(crate) fn tc_pod(ctx: TcContext) -> i32 {
-    traced(&ctx, run(ctx.as_ptr().cast(), Role::Pod))
+    traced(&ctx, run(&ctx, Role::Pod, Stage::Tc))
 }
 
 /// What came through a tunnel.
 #[classifier]
 pub(crate) fn tc_overlay(ctx: TcContext) -> i32 {
-    traced(&ctx, run(ctx.as_ptr().cast(), Role::Overlay))
+    traced(&ctx, run(&ctx, Role::Overlay, Stage::Tc))
 }
 
 /// What this host sends, attached at egress while it has backends of its own.
 #[classifier]
 pub(crate) fn tc_host(ctx: TcContext) -> i32 {
-    let skb = ctx.as_ptr().cast();
-    let mut packet = Skb(skb);
-    packet.make_linear();
-    match parse::link(&packet) {
-        Ok(link) => match link.network {
-            Network::V4 => leave::<Ip4>(skb, link.l3 as u32),
-            Network::V6 => leave::<Ip6>(skb, link.l3 as u32),
-        },
-        Err(_) => NEXT,
-    }
+    run(&ctx, Role::Uplink, Stage::Leaving)
 }
 
 #[inline(never)]
@@ -71,7 +64,7 @@ fn leave<A: Family + Lookup + Ip>(skb: *mut __sk_buff, l3: u32) -> i32 {
     let (mut packet, len) = (Skb(skb), packet_len(skb));
     let entry = Entry {
         role: Role::Uplink,
-        stage: Stage::Tc,
+        stage: Stage::Leaving,
         device: device(skb),
     };
     match leaving::<A, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry, l3 as usize) {
@@ -107,16 +100,26 @@ fn log_line(skb: *mut __sk_buff, code: i32) {
 }
 
 #[inline(always)]
-fn run(skb: *mut __sk_buff, role: Role) -> i32 {
+fn run(ctx: &TcContext, role: Role, stage: Stage) -> i32 {
+    let skb = ctx.as_ptr().cast();
     let mut packet = Skb(skb);
-    packet.make_linear();
-    match parse::link(&packet) {
-        Ok(link) => match link.network {
-            Network::V4 => enter::<Ip4>(skb, link.l3 as u32, role),
-            Network::V6 => enter::<Ip6>(skb, link.l3 as u32, role),
-        },
-        Err(reason) => neither(skb, reason),
+    packet.make_linear(HEADERS);
+    let link = match parse::link(&packet) {
+        Ok(link) => link,
+        Err(_) if stage == Stage::Leaving => return NEXT,
+        Err(reason) => return neither(skb, reason),
+    };
+    let l3 = link.l3 as u32;
+    let code = match (link.network, stage) {
+        (Network::V4, Stage::Leaving) => leave::<Ip4>(skb, l3),
+        (Network::V6, Stage::Leaving) => leave::<Ip6>(skb, l3),
+        (Network::V4, _) => enter::<Ip4>(skb, l3, role),
+        (Network::V6, _) => enter::<Ip6>(skb, l3, role),
+    };
+    if code == ASIDE {
+        return aside::go(ctx, link, role, stage);
     }
+    code
 }
 
 #[inline(never)]
@@ -139,23 +142,26 @@ fn enter<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff, l3: u32, role: Rol
 }
 
 #[inline(always)]
-fn device(skb: *mut __sk_buff) -> u32 {
+pub(crate) fn device(skb: *mut __sk_buff) -> u32 {
     // SAFETY: the context is valid for as long as the program runs.
     unsafe { (*skb).ifindex }
 }
 
 #[inline(always)]
-fn packet_len(skb: *mut __sk_buff) -> u64 {
+pub(crate) fn packet_len(skb: *mut __sk_buff) -> u64 {
     Skb(skb).len() as u64
 }
 
 /// Counts the packet as it came, and opens its door.
 #[inline(always)]
-fn finish(packet: Skb, len: u64, verdict: Verdict) -> i32 {
+pub(crate) fn finish(packet: Skb, len: u64, verdict: Verdict) -> i32 {
+    if verdict.door == Door::Aside {
+        return ASIDE;
+    }
     account::count(verdict.reason, len);
     let skb = packet.0;
     match verdict.door {
-        Door::Stack | Door::Transmit => NEXT,
+        Door::Stack | Door::Transmit | Door::Aside => NEXT,
         Door::Drop => {
             account::report(&packet, verdict.reason, device(skb));
             SHOT

@@ -5,14 +5,14 @@ use core::{ffi::c_void, mem::MaybeUninit};
 use aya_ebpf::{
     bindings::{bpf_fib_lookup, bpf_sock, bpf_sock_tuple},
     helpers::generated::{
-        bpf_fib_lookup as fib_lookup, bpf_ktime_get_ns, bpf_sk_lookup_udp, bpf_sk_release,
-        bpf_skc_lookup_tcp,
+        bpf_fib_lookup as fib_lookup, bpf_get_prandom_u32, bpf_ktime_get_ns, bpf_sk_lookup_udp,
+        bpf_sk_release, bpf_skc_lookup_tcp,
     },
 };
-use tidegate_abi::{Address, FlowKey, Ip4, Ip6, Proto, flow::TICK_SHIFT};
-use tidegate_datapath::{Route, World};
+use tidegate_abi::{Address, FlowKey, Ip4, Ip6, Proto};
+use tidegate_datapath::{Clock, Route, World};
 
-use crate::maps::ROUTE;
+use crate::maps::{ANSWERS, ROUTE};
 
 /// `bpf_fib_lookup` results (include/uapi/linux/bpf.h).
 const SUCCESS: i32 = 0;
@@ -70,11 +70,39 @@ impl Lookup for Ip6 {
     }
 }
 
+/// Answers that one CPU may give in one [`WINDOW_SHIFT`] window: about 7,600 a second.
+const ANSWERS_MOST: u32 = 1024;
+/// `CLOCK_MONOTONIC` nanoseconds shifted right by this number the windows: 134 ms each.
+const WINDOW_SHIFT: u32 = 27;
+
+impl Clock for Kernel {
+    #[inline(always)]
+    fn now_ns(&self) -> u64 {
+        // SAFETY: a helper without arguments.
+        unsafe { bpf_ktime_get_ns() }
+    }
+}
+
 impl<A: Lookup> World<A> for Kernel {
     #[inline(always)]
-    fn tick(&self) -> u32 {
+    fn random(&self) -> u32 {
         // SAFETY: a helper without arguments.
-        (unsafe { bpf_ktime_get_ns() } >> TICK_SHIFT) as u32
+        unsafe { bpf_get_prandom_u32() }
+    }
+
+    #[inline(always)]
+    fn may_answer(&self) -> bool {
+        let window = (self.now_ns() >> WINDOW_SHIFT) as u32;
+        let Some(answers) = ANSWERS.get_ptr_mut(0) else {
+            return false;
+        };
+        // SAFETY: the entry of this CPU, which nobody else uses while the program runs.
+        let [since, count] = unsafe { &mut *answers };
+        if *since != window {
+            (*since, *count) = (window, 0);
+        }
+        *count = count.wrapping_add(1);
+        *count <= ANSWERS_MOST
     }
 
     #[inline(always)]

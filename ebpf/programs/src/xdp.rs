@@ -71,6 +71,8 @@ fn finish(packet: Xdp, verdict: Verdict) -> u32 {
             account::report(&packet, verdict.reason, entry(packet.0).device);
             xdp_action::XDP_DROP
         }
-        Door::Stack | Door::Back | Door::Peer(_) | Door::Neighbour(_) => xdp_action::XDP_PASS,
+        Door::Stack | Door::Aside | Door::Back | Door::Peer(_) | Door::Neighbour(_) => {
+            xdp_action::XDP_PASS
+        }
     }
 }

@@ -9,6 +9,7 @@ pub mod ip;
 pub mod extension;
 pub mod tcp;
 pub mod udp;
+pub mod sctp;
 pub mod icmp;
 pub mod raw;
 mod fragments;
@@ -19,6 +20,7 @@ pub use extension::Extension;
 pub use icmp::Icmp;
 use ip::Ip;
 pub use raw::{Raw, non_ip};
+pub use sctp::{Chunk, Crc, Sctp};
 pub use tcp::Tcp;
 pub use udp::Udp;
 

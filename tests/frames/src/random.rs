@@ -2,7 +2,7 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
-use crate::frame::{Checksum, Extension, Frame, Raw, Transport, non_ip};
+use crate::frame::{Checksum, Chunk, Extension, Frame, Raw, Transport, non_ip};
 use crate::oracle::dissect::link;
 use crate::rng::Rng;
 use crate::roles::Roles;
@@ -58,7 +58,7 @@ pub fn random_frame_between(rng: &mut Rng, endpoints: &[SocketAddr]) -> Vec<u8> 
 pub fn valid_frame_between(rng: &mut Rng, endpoints: &[SocketAddr]) -> Vec<u8> {
     let (src, dst) = two(rng, endpoints);
     let payload = payload(rng);
-    match rng.below(12) {
+    match rng.below(13) {
         0..=4 => {
             let frame = Frame::tcp(src, dst)
                 .flags(tcp_flags(rng))
@@ -85,9 +85,10 @@ pub fn valid_frame_between(rng: &mut Rng, endpoints: &[SocketAddr]) -> Vec<u8> {
             dress(rng, Frame::echo(src, dst, id, 1).payload(payload))
         }
         10 => icmp_error(rng, src, dst, &payload),
+        11 => sctp(rng, src, dst, &payload),
         _ if rng.one_in(2) => non_ip(rng.pick(&[0x0806, 0x88cc, 0x0801]), &payload),
         _ => {
-            let frame: Frame<Raw> = Frame::raw(src, dst, rng.pick(&[2, 47, 50, 132, 255]));
+            let frame: Frame<Raw> = Frame::raw(src, dst, rng.pick(&[2, 47, 50, 51, 255]));
             dress(rng, frame.payload(payload))
         }
     }
@@ -120,6 +121,17 @@ fn tcp_flags(rng: &mut Rng) -> u8 {
         2 => rng.pick(&[0x11, 0x12, 0x14, 0x04, 0x18]),
         _ => rng.next_u8(),
     }
+}
+
+fn sctp(rng: &mut Rng, src: SocketAddr, dst: SocketAddr, payload: &[u8]) -> Vec<u8> {
+    let chunk = match rng.below(8) {
+        0 => Chunk::init(rng.next_u32()),
+        1 => Chunk::init_ack(rng.next_u32()),
+        2 => Chunk::abort(),
+        3 => Chunk::shutdown_complete(),
+        _ => Chunk::data(rng.next_u32(), payload),
+    };
+    dress(rng, Frame::sctp(src, dst).chunk(chunk))
 }
 
 fn icmp_error(rng: &mut Rng, src: SocketAddr, dst: SocketAddr, payload: &[u8]) -> Vec<u8> {

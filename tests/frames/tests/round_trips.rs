@@ -35,7 +35,7 @@ fn valid(seed: u64) -> Vec<u8> {
 fn endpoints(frame: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
     let anatomy = dissect(frame).ok()?;
     let port = |at: usize| {
-        let has_ports = matches!(anatomy.protocol, 6 | 17) && anatomy.piece != Piece::Later;
+        let has_ports = matches!(anatomy.protocol, 6 | 17 | 132) && anatomy.piece != Piece::Later;
         if has_ports {
             u16::from_be_bytes([frame[at], frame[at + 1]])
         } else {

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use tidegate_abi::Proto;
 use tidegate_frames::{
     Frame,
+    frame::Chunk,
     frame::tcp::{ACK, PSH, SYN},
+    oracle::{expected_reset, expected_unreachable},
 };
 
 use crate::{record::Tuple, textbook::Places};
@@ -22,9 +24,9 @@ pub struct Case {
     pub xdp: bool,
 }
 
-/// Both families, both transports, with and without XDP.
+/// Both families, all transports, with and without XDP.
 pub fn all() -> Vec<Case> {
-    [tcp(), udp()].concat()
+    [tcp(), udp(), sctp()].concat()
 }
 
 /// The cases of TCP.
@@ -35,6 +37,11 @@ pub fn tcp() -> Vec<Case> {
 /// The cases of UDP.
 pub fn udp() -> Vec<Case> {
     cases(Proto::UDP)
+}
+
+/// The cases of SCTP.
+pub fn sctp() -> Vec<Case> {
+    cases(Proto::SCTP)
 }
 
 /// IPv4 only.
@@ -73,6 +80,10 @@ impl Case {
                 .ack(0)
                 .options(&[2, 4, 5, 0xb4])
                 .build(),
+            Proto::SCTP => Frame::sctp(src, dst)
+                .verification_tag(0)
+                .chunk(Chunk::init(7))
+                .build(),
             _ => Frame::udp(src, dst).payload("first").build(),
         }
     }
@@ -84,6 +95,9 @@ impl Case {
                 .flags(ACK | PSH)
                 .payload("later on")
                 .build(),
+            Proto::SCTP => Frame::sctp(src, dst)
+                .chunk(Chunk::data(1, "later on"))
+                .build(),
             _ => Frame::udp(src, dst).payload("later on").build(),
         }
     }
@@ -92,6 +106,7 @@ impl Case {
     pub fn reply(&self, src: SocketAddr, dst: SocketAddr) -> Vec<u8> {
         match self.proto {
             Proto::TCP => Frame::tcp(src, dst).flags(SYN | ACK).build(),
+            Proto::SCTP => Frame::sctp(src, dst).chunk(Chunk::init_ack(8)).build(),
             _ => Frame::udp(src, dst).payload("reply").build(),
         }
     }
@@ -101,7 +116,21 @@ impl Case {
         let payload = vec![0x5a; payload];
         match self.proto {
             Proto::TCP => Frame::tcp(src, dst).flags(SYN).payload(payload).build(),
+            Proto::SCTP => Frame::sctp(src, dst)
+                .verification_tag(0)
+                .chunk(Chunk::init(7))
+                .payload(payload)
+                .build(),
             _ => Frame::udp(src, dst).payload(payload).build(),
+        }
+    }
+
+    /// What a client is told whose packet nobody serves.
+    pub fn refusal(&self, sent: &[u8]) -> Vec<u8> {
+        match (self.proto, self.places.unowned.is_ipv4()) {
+            (Proto::TCP, _) => expected_reset(sent),
+            (_, true) => expected_unreachable(sent, 3, 3, None),
+            (_, false) => expected_unreachable(sent, 1, 4, None),
         }
     }
 

@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 
-use tidegate_abi::Reason;
+use tidegate_abi::{Reason, reason::Kind};
 use tidegate_datapath::{Door, Route};
 use tidegate_frames::{
     explain_difference, hexdump,
     oracle::{
-        Rewrite, dissect::dissect, same_packet, translate, translate_preserving_error, verify,
+        Related, Rewrite,
+        dissect::{Piece, dissect},
+        same_packet, translate, translate_fragment, translate_icmp_error,
+        translate_preserving_error, verify,
     },
 };
 
@@ -25,6 +28,12 @@ pub enum Out {
     Link(u32),
     /// To the host's own stack.
     Stack,
+}
+
+/// Whether XDP leaves the frame to the second stage without a look at its flow.
+fn is_rare(frame: &[u8]) -> bool {
+    dissect(frame)
+        .is_ok_and(|anatomy| anatomy.piece != Piece::Whole || !matches!(anatomy.protocol, 6 | 17))
 }
 
 #[track_caller]
@@ -47,10 +56,23 @@ impl Exit {
         SocketAddr::new(anatomy.src, u16::from_be_bytes([ports[0], ports[1]]))
     }
 
-    /// Sent by the host, and none of ours: not even counted.
+    /// The address and port that the frame now goes to.
+    #[track_caller]
+    pub fn dst(&self) -> SocketAddr {
+        let anatomy = dissect(&self.frame).unwrap_or_else(|error| panic!("{}: {error}", self.who));
+        let ports = &self.frame[anatomy.transport..];
+        SocketAddr::new(anatomy.dst, u16::from_be_bytes([ports[2], ports[3]]))
+    }
+
+    /// Sent by the host, and none of ours: not even counted, unless another program had to look at it.
     #[track_caller]
     pub fn is_left_alone(&self) {
-        self.ends(None, code::NEXT, "left alone");
+        let looked_at = is_rare(&self.sent)
+            && self
+                .reason
+                .is_some_and(|reason| reason.kind() == Kind::Pass);
+        let reason = self.reason.filter(|_| looked_at);
+        self.ends(reason, code::NEXT, "left alone");
         assert_eq!(
             self.sent, self.frame,
             "{}: a frame of others is not touched",
@@ -110,12 +132,14 @@ impl Exit {
             _ => None,
         };
         let tagged = dissect(&self.sent).is_ok_and(|anatomy| !anatomy.tags.is_empty());
-        let by_xdp = self.staged && out == Out::Link(self.device) && macs.is_some() && !tagged;
+        let rare = is_rare(&self.sent);
+        let by_xdp =
+            self.staged && out == Out::Link(self.device) && macs.is_some() && !tagged && !rare;
         let program = format!("{} (XDP finishes it: {by_xdp})", self.who);
         assert_eq!(self.program == Program::XdpUplink, by_xdp, "{program}");
         let first = reason == Reason::NewFlow;
         // XDP made the record before it left the packet to the second stage.
-        let reason = if first && self.staged && !by_xdp {
+        let reason = if first && self.staged && !by_xdp && !rare {
             Reason::KnownFlow
         } else {
             reason
@@ -148,6 +172,61 @@ impl Exit {
             self.who,
             self.door
         );
+    }
+
+    /// A fragment, translated and sent on, its identification changed by `mask`.
+    #[track_caller]
+    pub fn is_translated_piece(
+        &self,
+        reason: Reason,
+        src: SocketAddr,
+        dst: SocketAddr,
+        out: Out,
+        mask: u16,
+    ) {
+        let ttl_minus = self.leaves(reason, out);
+        let rewrite = Rewrite {
+            src,
+            dst,
+            ttl_minus,
+            macs: None,
+        };
+        let expected = translate_fragment(&self.sent, rewrite, mask);
+        must_equal(self, &expected, "the translated fragment");
+        assert_eq!(verify(&self.frame), verify(&self.sent), "{}", self.who);
+    }
+
+    /// An ICMP error, translated and sent on.
+    #[track_caller]
+    pub fn is_relayed(&self, related: Related, out: Out) {
+        let ttl_minus = self.leaves(Reason::IcmpError, out);
+        let related = Related {
+            ttl_minus,
+            ..related
+        };
+        let expected = translate_icmp_error(&self.sent, related);
+        must_equal(self, &expected, "the translated error");
+        assert_ne!(expected, self.sent, "the oracle knows no translation");
+        assert_eq!(verify(&self.frame), verify(&self.sent), "{}", self.who);
+    }
+
+    /// Sent on by the second stage; the result is by how much the time to live goes down.
+    #[track_caller]
+    fn leaves(&self, reason: Reason, out: Out) -> u8 {
+        let (code, door) = match out {
+            Out::Stack => (code::NEXT, Door::Stack),
+            Out::Link(device) => (code::REDIRECT, Door::Neighbour(device)),
+            Out::Pod(device) => (code::REDIRECT, Door::Peer(device)),
+        };
+        self.ends(Some(reason), code, "translated");
+        assert!(
+            self.door.is_none_or(|at| at == door),
+            "{}: {:?}, not {door:?}",
+            self.who,
+            self.door
+        );
+        // The stack counts the hop itself.
+        u8::from(out != Out::Stack)
     }
 
     /// Translated, with a checksum as wrong as it was.

@@ -6,15 +6,18 @@ mod packet;
 mod tables;
 mod world;
 
-pub use packet::HostPacket;
+pub use packet::{Held, HostPacket};
 pub use tables::{Family, HostTables, Side};
 pub use world::HostWorld;
 
-use tidegate_abi::{Ip4, Ip6};
+use tidegate_abi::{Ip4, Ip6, reason::Kind};
 use tidegate_datapath::{
-    Entry, Verdict, answer, journey,
+    Door, Entry, Stage, Verdict,
+    answer::{self, Icmp},
+    aside::aside,
+    journey,
     leaving::leaving,
-    parse::{self, Network},
+    parse::{self, Ip, Network},
 };
 
 /// A machine without a kernel.
@@ -29,23 +32,51 @@ pub struct Host {
 impl Host {
     /// What the entries in `ebpf/programs` do between the hook and the door.
     pub fn journey(&self, packet: &mut HostPacket, entry: Entry) -> Verdict {
-        let (tables, world) = (&self.tables, &self.world);
         match parse::link(packet) {
             Ok(link) => match link.network {
-                Network::V4 => journey::<Ip4, _, _, _>(packet, tables, world, entry, link.l3),
-                Network::V6 => journey::<Ip6, _, _, _>(packet, tables, world, entry, link.l3),
+                Network::V4 => self.enter::<Ip4>(packet, entry, link.l3),
+                Network::V6 => self.enter::<Ip6>(packet, entry, link.l3),
             },
             Err(reason) => answer::without_headers(reason),
         }
     }
 
+    fn enter<A: Family + Ip + Icmp>(
+        &self,
+        packet: &mut HostPacket,
+        entry: Entry,
+        l3: usize,
+    ) -> Verdict {
+        let (tables, world) = (&self.tables, &self.world);
+        let verdict = journey::<A, _, _, _>(packet, tables, world, entry, l3);
+        // XDP has no such program: it passes the packet to the second stage.
+        if verdict.door == Door::Aside && entry.stage != Stage::Xdp {
+            return aside::<A, _, _, _>(packet, tables, world, entry, l3);
+        }
+        verdict
+    }
+
     /// The same for a packet that this host sends; `None`: it is none of ours.
     pub fn leave(&self, packet: &mut HostPacket, entry: Entry) -> Option<Verdict> {
-        let (tables, world) = (&self.tables, &self.world);
         let link = parse::link(packet).ok()?;
         match link.network {
-            Network::V4 => leaving::<Ip4, _, _, _>(packet, tables, world, entry, link.l3),
-            Network::V6 => leaving::<Ip6, _, _, _>(packet, tables, world, entry, link.l3),
+            Network::V4 => self.depart::<Ip4>(packet, entry, link.l3),
+            Network::V6 => self.depart::<Ip6>(packet, entry, link.l3),
         }
+    }
+
+    fn depart<A: Family + Ip + Icmp>(
+        &self,
+        packet: &mut HostPacket,
+        entry: Entry,
+        l3: usize,
+    ) -> Option<Verdict> {
+        let (tables, world) = (&self.tables, &self.world);
+        let verdict = leaving::<A, _, _, _>(packet, tables, world, entry, l3)?;
+        if verdict.door != Door::Aside {
+            return Some(verdict);
+        }
+        let verdict = aside::<A, _, _, _>(packet, tables, world, entry, l3);
+        (verdict.reason.kind() != Kind::Pass).then_some(verdict)
     }
 }

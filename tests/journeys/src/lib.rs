@@ -12,6 +12,7 @@ pub mod scene;
 pub mod places;
 pub mod textbook;
 pub mod record;
+pub mod sticky;
 pub mod machine;
 pub mod on_host;
 pub mod on_kernel;

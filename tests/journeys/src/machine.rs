@@ -8,6 +8,7 @@ use tidegate_datapath::{Door, Role, Stage};
 use crate::{
     record::{Record, Tuple},
     scene::Scene,
+    sticky::Sticky,
 };
 
 /// A packet program.
@@ -64,10 +65,10 @@ impl Program {
 
     /// Its stage.
     pub fn stage(self) -> Stage {
-        if self == Self::XdpUplink {
-            Stage::Xdp
-        } else {
-            Stage::Tc
+        match self {
+            Self::XdpUplink => Stage::Xdp,
+            Self::TcHost => Stage::Leaving,
+            Self::TcUplink | Self::TcPod | Self::TcOverlay => Stage::Tc,
         }
     }
 
@@ -77,7 +78,7 @@ impl Program {
             (Self::XdpUplink, Door::Transmit) => code::XDP_TX,
             (Self::XdpUplink, Door::Drop) => code::XDP_DROP,
             (Self::XdpUplink, _) => code::XDP_PASS,
-            (_, Door::Stack | Door::Transmit) => code::NEXT,
+            (_, Door::Stack | Door::Transmit | Door::Aside) => code::NEXT,
             (_, Door::Drop) => code::SHOT,
             (_, Door::Back | Door::Peer(_) | Door::Neighbour(_)) => code::REDIRECT,
         }
@@ -128,6 +129,16 @@ pub trait Machine {
     fn remove_record(&mut self, key: &Tuple);
     /// The present tick.
     fn tick(&self) -> u32;
+    /// The present time in nanoseconds.
+    fn now_ns(&self) -> u64;
+    /// All affinity records.
+    fn affinities(&self) -> Vec<Sticky>;
+    /// Adds or replaces an affinity record.
+    fn put_affinity(&mut self, record: &Sticky);
+    /// From now on, frames that are sent in again are noted.
+    fn listen(&mut self);
+    /// The frames that were sent in again at a device since [`Machine::listen`], at least `count` of them.
+    fn released(&mut self, device: u32, count: usize) -> Vec<Vec<u8>>;
     /// Opens a socket of a host process there, until the next [`Machine::start`].
     fn occupy(&mut self, proto: Proto, at: SocketAddr);
 }

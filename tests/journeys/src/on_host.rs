@@ -6,22 +6,23 @@ use tidegate_abi::{
     Address as _, Backend, BackendId, Device, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Port,
     Proto, Settings, reason::Kind,
 };
-use tidegate_datapath::{Door, Entry, Stage, Tables as _, Verdict};
+use tidegate_datapath::{Clock as _, Door, Entry, Stage, Tables as _, Verdict};
 
 use crate::{
     host::{Family, Host, HostPacket},
     machine::{Exit, Machine, Program},
     record::{self, Record, Tuple},
     scene::{Endpoint, Maps, Scene},
+    sticky::{self, Sticky},
     textbook,
 };
 
 /// Ticks go on for days before a test: nothing is older than the machine.
 const TICK: u32 = 1_000_000;
 
-/// The host.
+/// The host, and the frames that were sent in again, with the device.
 #[derive(Debug)]
-pub struct HostMachine(pub Host);
+pub struct HostMachine(pub Host, Vec<(u32, Vec<u8>)>);
 
 impl HostMachine {
     /// With the textbook network and empty maps.
@@ -29,7 +30,7 @@ impl HostMachine {
         let mut host = Host::default();
         host.world.network = textbook::network();
         host.world.tick.set(TICK);
-        Self(host)
+        Self(host, Vec::new())
     }
 }
 
@@ -68,6 +69,7 @@ impl Machine for HostMachine {
 
     fn run(&mut self, program: Program, frame: &[u8], device: u32) -> Exit {
         let mut packet = HostPacket::new(frame);
+        packet.held = self.0.tables.held.clone();
         let entry = Entry {
             role: program.role(),
             stage: program.stage(),
@@ -78,6 +80,8 @@ impl Machine for HostMachine {
             _ => Some(self.0.journey(&mut packet, entry)),
         };
         let door = verdict.map_or(Door::Stack, |verdict| verdict.door);
+        let released = packet.released.into_iter();
+        self.1.extend(released.map(|frame| (device, frame)));
         Exit {
             who: format!("host, {}", program.name()),
             program,
@@ -125,6 +129,34 @@ impl Machine for HostMachine {
         self.0.world.tick.get()
     }
 
+    fn now_ns(&self) -> u64 {
+        self.0.world.now_ns()
+    }
+
+    fn affinities(&self) -> Vec<Sticky> {
+        let mut records = sticky_of::<Ip4>(&self.0);
+        records.extend(sticky_of::<Ip6>(&self.0));
+        records
+    }
+
+    fn put_affinity(&mut self, record: &Sticky) {
+        if let Some((key, value)) = sticky::to_abi::<Ip4>(record) {
+            self.0.tables.put_affinity(&key, &value);
+        }
+        if let Some((key, value)) = sticky::to_abi::<Ip6>(record) {
+            self.0.tables.put_affinity(&key, &value);
+        }
+    }
+
+    fn listen(&mut self) {
+        self.1.clear();
+    }
+
+    fn released(&mut self, device: u32, _count: usize) -> Vec<Vec<u8>> {
+        let here = self.1.extract_if(.., |(at, _)| *at == device);
+        here.map(|(_, frame)| frame).collect()
+    }
+
     fn occupy(&mut self, proto: Proto, at: SocketAddr) {
         let _new: bool = self.0.world.sockets.insert((proto, at));
     }
@@ -136,7 +168,8 @@ fn is_counted(program: Program, verdict: Verdict) -> bool {
         && program.code(verdict.door) == crate::machine::code::XDP_PASS;
     if passed_by_xdp {
         assert!(
-            verdict.door == Door::Stack && verdict.reason.kind() == Kind::Pass,
+            matches!(verdict.door, Door::Stack | Door::Aside)
+                && verdict.reason.kind() == Kind::Pass,
             "{verdict:?}"
         );
     }
@@ -148,6 +181,14 @@ fn records_of<A: Family>(host: &Host) -> Vec<Record> {
     flows
         .iter()
         .map(|(key, flow)| record::from_abi(key, flow))
+        .collect()
+}
+
+fn sticky_of<A: Family>(host: &Host) -> Vec<Sticky> {
+    let records = A::side(&host.tables).affinity.borrow();
+    records
+        .iter()
+        .map(|(key, record)| sticky::from_abi(key, record))
         .collect()
 }
 
@@ -209,6 +250,16 @@ impl Maps for Host {
         if let Some(addr) = Ip6::from_ip(at.ip()) {
             let key = FrontendKey::new(addr, port, proto);
             self.tables.v6.frontends.get_mut().insert(key, frontend);
+        }
+    }
+    fn set_source_range(&mut self, service: u32, net: IpAddr, bits: u8) {
+        if let Some(net) = Ip4::from_ip(net) {
+            let ranges = self.tables.v4.source_ranges.get_mut();
+            ranges.push((service, net, bits));
+        }
+        if let Some(net) = Ip6::from_ip(net) {
+            let ranges = self.tables.v6.source_ranges.get_mut();
+            ranges.push((service, net, bits));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! [`Machine`] on the loaded programs, through `BPF_PROG_TEST_RUN`.
 
+mod affinity;
+mod again;
 mod flows;
 mod lab;
 
@@ -11,7 +13,7 @@ use std::os::fd::OwnedFd;
 use anyhow::Result;
 use tidegate_abi::{
     Address as _, Backend, BackendId, Counter, Device, Frontend, FrontendKey, Ip4, Ip6, LocalPod,
-    Port, Proto, Reason, Settings,
+    Port, Proto, Reason, Settings, SourceRangeKey, flow::TICK_SHIFT, source_range::SERVICE_BITS,
 };
 use tidegate_loader::DataPath;
 
@@ -19,16 +21,21 @@ use crate::{
     machine::{Exit, Machine, Program, code},
     record::{Record, Tuple},
     scene::{Endpoint, Maps, Scene},
+    sticky::Sticky,
 };
+use affinity::Affinities;
+use again::Again;
 use flows::Flows;
 
 /// The loaded programs and their maps. A failing system call ends the test.
 pub struct KernelMachine {
     data_path: DataPath,
     flows: Flows,
+    affinities: Affinities,
     /// The highest id that a backend has had.
     backends: u32,
     sockets: Vec<OwnedFd>,
+    again: Option<Again>,
 }
 
 impl KernelMachine {
@@ -40,7 +47,15 @@ impl KernelMachine {
 
     fn clear(&mut self) -> Result<()> {
         self.sockets.clear();
+        self.again = None;
         self.flows.clear()?;
+        self.affinities.clear()?;
+        for key in self.data_path.source_ranges::<Ip4>()? {
+            self.data_path.set_source_range(key, false)?;
+        }
+        for key in self.data_path.source_ranges::<Ip6>()? {
+            self.data_path.set_source_range(key, false)?;
+        }
         for (key, _) in self.data_path.frontends::<Ip4>()? {
             self.data_path.set_frontend(key, None)?;
         }
@@ -134,12 +149,36 @@ impl Machine for KernelMachine {
         self.flows.remove(key).expect("the flow record is there");
     }
 
-    fn tick(&self) -> u32 {
+    fn now_ns(&self) -> u64 {
         let now = nix::time::ClockId::CLOCK_MONOTONIC
             .now()
             .expect("there is a clock");
-        let nanoseconds = i128::from(now.tv_sec()) * 1_000_000_000 + i128::from(now.tv_nsec());
-        (nanoseconds >> tidegate_abi::flow::TICK_SHIFT) as u32
+        (i128::from(now.tv_sec()) * 1_000_000_000 + i128::from(now.tv_nsec())) as u64
+    }
+
+    fn tick(&self) -> u32 {
+        (self.now_ns() >> TICK_SHIFT) as u32
+    }
+
+    fn affinities(&self) -> Vec<Sticky> {
+        self.affinities
+            .all()
+            .expect("the maps of affinity can be read")
+    }
+
+    fn put_affinity(&mut self, record: &Sticky) {
+        self.affinities
+            .put(record)
+            .expect("an affinity record can be written");
+    }
+
+    fn listen(&mut self) {
+        self.again = Some(Again::open().expect("root may open a packet socket"));
+    }
+
+    fn released(&mut self, device: u32, count: usize) -> Vec<Vec<u8>> {
+        let again = self.again.as_mut().expect("`listen` comes first");
+        again.frames(device, count).expect("frames can be read")
     }
 
     fn occupy(&mut self, proto: Proto, at: SocketAddr) {
@@ -244,5 +283,28 @@ impl Maps for KernelMachine {
             _ => Ok(()),
         };
         done.expect("a frontend");
+    }
+    fn set_source_range(&mut self, service: u32, net: IpAddr, bits: u8) {
+        let prefix_len = SERVICE_BITS + u32::from(bits);
+        let done = match (Ip4::from_ip(net), Ip6::from_ip(net)) {
+            (Some(addr), _) => {
+                let key = SourceRangeKey {
+                    prefix_len,
+                    service,
+                    addr,
+                };
+                self.data_path.set_source_range(key, true)
+            }
+            (_, Some(addr)) => {
+                let key = SourceRangeKey {
+                    prefix_len,
+                    service,
+                    addr,
+                };
+                self.data_path.set_source_range(key, true)
+            }
+            _ => Ok(()),
+        };
+        done.expect("a source range");
     }
 }

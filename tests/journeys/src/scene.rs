@@ -31,6 +31,8 @@ pub trait Maps {
     fn set_backend(&mut self, id: BackendId, endpoint: Endpoint);
     /// The slots, from the first on.
     fn set_slots(&mut self, slots: &[BackendId]);
+    /// A block of clients that a service port admits.
+    fn set_source_range(&mut self, service: u32, net: IpAddr, bits: u8);
     /// A frontend; protocol 0 and port 0 stand for the address itself.
     fn set_frontend(&mut self, at: SocketAddr, proto: Proto, frontend: Frontend);
 }
@@ -50,6 +52,8 @@ pub struct Scene {
     pub slots: Vec<BackendId>,
     /// The frontends.
     pub frontends: Vec<(SocketAddr, Proto, Frontend)>,
+    /// Whom the service ports admit: service, first address, prefix length.
+    pub source_ranges: Vec<(u32, IpAddr, u8)>,
 }
 
 impl Scene {
@@ -98,6 +102,38 @@ impl Scene {
             affinity_seconds: 0,
         };
         self.frontends.push((at, proto, frontend));
+        self.mark_members();
+    }
+
+    /// A frontend that was added.
+    ///
+    /// # Panics
+    /// When it was not.
+    pub fn frontend_mut(&mut self, at: SocketAddr, proto: Proto) -> &mut Frontend {
+        let found = self
+            .frontends
+            .iter_mut()
+            .find(|(other, other_proto, _)| (*other, *other_proto) == (at, proto));
+        &mut found.unwrap_or_else(|| panic!("no frontend {at}")).2
+    }
+
+    /// Notes on each backend of which tables it is a member, as the agent does.
+    fn mark_members(&mut self) {
+        for endpoint in &mut self.backends {
+            endpoint.flags &= !(backend_flags::IN_CLUSTER | backend_flags::IN_LOCAL);
+        }
+        for (_, _, frontend) in &self.frontends {
+            let tables = [
+                (frontend.cluster, backend_flags::IN_CLUSTER),
+                (frontend.local, backend_flags::IN_LOCAL),
+            ];
+            for (pool, member) in tables {
+                let start = pool.start as usize;
+                for id in &self.slots[start..start + pool.len as usize] {
+                    self.backends[id.0 as usize - 1].flags |= member;
+                }
+            }
+        }
     }
 
     /// Writes all of it: what is named before what names it.
@@ -113,6 +149,9 @@ impl Scene {
             maps.set_backend(BackendId(id), *endpoint);
         }
         maps.set_slots(&self.slots);
+        for (service, net, bits) in &self.source_ranges {
+            maps.set_source_range(*service, *net, *bits);
+        }
         for (at, proto, frontend) in &self.frontends {
             maps.set_frontend(*at, *proto, *frontend);
         }

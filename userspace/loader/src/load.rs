@@ -4,8 +4,8 @@ use std::{collections::HashMap, path::PathBuf};
 
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
-    maps::MapError,
-    programs::{Program, ProgramError},
+    maps::{Map, MapData, MapError, ProgramArray},
+    programs::{Program, ProgramError, SchedClassifier},
 };
 use tidegate_abi::{maps as names, settings::Frozen};
 
@@ -13,7 +13,7 @@ use crate::{
     attach::Role,
     error::{Error, Step as _},
     host,
-    object::{CGROUP_PROGRAMS, OBJECT, PINNED, PROGRAMS, Pins},
+    object::{ASIDES, CGROUP_PROGRAMS, OBJECT, PINNED, PROGRAMS, Pins},
 };
 
 /// How to load.
@@ -30,6 +30,8 @@ pub struct Options {
 /// The loaded programs and their maps. Dropping it detaches nothing: links and maps are pinned.
 pub struct DataPath {
     pub(crate) ebpf: Ebpf,
+    /// Held open: the kernel empties a program array that neither a pin nor a process holds.
+    _asides: Map,
     pub(crate) pins: Pins,
     pub(crate) devices: HashMap<String, (u32, Role)>,
     /// `None` until the agent has said it: an earlier run may have left links of either kind.
@@ -91,8 +93,10 @@ impl DataPath {
         for name in PROGRAMS.into_iter().chain(CGROUP_PROGRAMS) {
             load_program(&mut ebpf, name)?;
         }
+        let asides = lay_asides(&mut ebpf)?;
         Ok(Self {
             ebpf,
+            _asides: asides,
             pins,
             devices: HashMap::new(),
             host_backends: None,
@@ -158,6 +162,28 @@ fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), Error> {
         _ => return Err(missing(name)),
     };
     result.map_err(|error| refused(name, error))
+}
+
+/// Puts the programs for rare packets where the others find them.
+fn lay_asides(ebpf: &mut Ebpf) -> Result<Map, Error> {
+    const MAP: &str = "asides";
+    let mut map = ebpf.take_map(MAP).ok_or_else(|| missing(MAP))?;
+    let mut places: ProgramArray<&mut MapData> =
+        (&mut map).try_into().step("cannot use map asides")?;
+    for (index, name) in (0..).zip(ASIDES) {
+        let program: &SchedClassifier = ebpf
+            .program(name)
+            .ok_or_else(|| missing(name))?
+            .try_into()
+            .step(format_args!("cannot use program {name}"))?;
+        let fd = program
+            .fd()
+            .step(format_args!("cannot use program {name}"))?;
+        places
+            .set(index, fd, 0)
+            .step(format_args!("cannot put program {name} into map {MAP}"))?;
+    }
+    Ok(map)
 }
 
 /// Hands what the programs log to the `log` crate, from a thread that lives as long as the process.

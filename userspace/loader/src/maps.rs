@@ -1,9 +1,12 @@
 //! Typed maps.
 
+mod clients;
+
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use tidegate_abi::{
-    Address, Backend, BackendId, Counter, Device, Event, Family, Flow, FlowKey, Frontend,
-    FrontendKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer, maps as names,
+    Address, Affinity, AffinityKey, Backend, BackendId, Counter, Device, Event, Family, Flow,
+    FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer,
+    maps as names,
 };
 
 use crate::{
@@ -49,10 +52,7 @@ impl DataPath {
         let mut map: HashMap<&mut MapData, Raw<K>, Raw<V>> = map.try_into().step(failed(name))?;
         let result = match value {
             Some(value) => map.insert(&Raw(*key), &Raw(*value), 0),
-            None => match map.remove(&Raw(*key)) {
-                Err(error) if is_absent(&error) => Ok(()),
-                result => result,
-            },
+            None => present(map.remove(&Raw(*key))),
         };
         result.step(format_args!("cannot write to map {name}"))
     }
@@ -240,6 +240,10 @@ impl DataPath {
             self.used::<FrontendKey<Ip6>, Frontend>(names::FRONTENDS[1])?,
             self.used::<FlowKey<Ip4>, Flow<Ip4>>(names::FLOWS[0])?,
             self.used::<FlowKey<Ip6>, Flow<Ip6>>(names::FLOWS[1])?,
+            self.used::<AffinityKey<Ip4>, Affinity>(names::AFFINITY[0])?,
+            self.used::<AffinityKey<Ip6>, Affinity>(names::AFFINITY[1])?,
+            self.used_ranges::<Ip4>()?,
+            self.used_ranges::<Ip6>()?,
             self.used::<Ip4, LocalPod>(names::LOCAL_PODS[0])?,
             self.used::<Ip6, LocalPod>(names::LOCAL_PODS[1])?,
             self.used::<SocketKey<Ip4>, SocketPeer<Ip4>>(names::SOCKETS[0])?,
@@ -263,6 +267,14 @@ impl DataPath {
         let map: HashMap<&MapData, Raw<K>, Raw<V>> = map.try_into().step(failed(name))?;
         let used = map.keys().filter(Result::is_ok).count();
         Ok((name.to_owned(), u32::try_from(used).ok(), capacity))
+    }
+}
+
+/// What was to be removed may be gone already.
+fn present(removed: Result<(), MapError>) -> Result<(), MapError> {
+    match removed {
+        Err(error) if is_absent(&error) => Ok(()),
+        result => result,
     }
 }
 

@@ -9,7 +9,18 @@ pub(crate) static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tidegate-ebpf"));
 
 /// The packet programs.
-pub const PROGRAMS: [&str; 5] = ["xdp_uplink", "tc_uplink", "tc_pod", "tc_overlay", HOST];
+pub const PROGRAMS: [&str; 7] = [
+    "xdp_uplink",
+    "tc_uplink",
+    "tc_pod",
+    "tc_overlay",
+    HOST,
+    ASIDES[0],
+    ASIDES[1],
+];
+
+/// The programs that the others hand rare packets to, by their place in the map `asides`.
+pub(crate) const ASIDES: [&str; 2] = ["tc_aside4", "tc_aside6"];
 
 /// The program at egress.
 pub(crate) const HOST: &str = "tc_host";
@@ -26,8 +37,8 @@ pub const CGROUP_PROGRAMS: [&str; 8] = [
     "getpeername6",
 ];
 
-/// The maps that outlive the agent.
-pub(crate) const PINNED: [&str; 15] = [
+/// The maps that outlive the agent. Fragments do not: they live for seconds.
+pub(crate) const PINNED: [&str; 20] = [
     "frontends4",
     "frontends6",
     "slots",
@@ -35,6 +46,10 @@ pub(crate) const PINNED: [&str; 15] = [
     "backends6",
     "flows4",
     "flows6",
+    "affinity4",
+    "affinity6",
+    "source_ranges4",
+    "source_ranges6",
     "local_pods4",
     "local_pods6",
     "sockets4",
@@ -42,6 +57,7 @@ pub(crate) const PINNED: [&str; 15] = [
     "devices",
     "settings",
     "counters",
+    "asides",
     "events",
 ];
 

@@ -30,6 +30,10 @@ pub enum Error {
 pub trait Icmp: Address {
     /// The protocol number.
     const PROTO: Proto;
+    /// The types of an echo request and of its reply.
+    const ECHO: [u8; 2];
+    /// Whether a message of this type quotes the packet that caused it.
+    fn is_error(kind: u8) -> bool;
     /// Type and code.
     fn kind(error: Error) -> [u8; 2];
     /// The sum over what the checksum covers beside the message itself.
@@ -143,6 +147,13 @@ fn word(bytes: [u8; 4]) -> u64 {
 
 impl Icmp for Ip4 {
     const PROTO: Proto = Proto::ICMP;
+    const ECHO: [u8; 2] = [8, 0];
+
+    #[inline(always)]
+    fn is_error(kind: u8) -> bool {
+        // Unreachable, time exceeded, parameter problem.
+        matches!(kind, 3 | 11 | 12)
+    }
 
     #[inline(always)]
     fn kind(error: Error) -> [u8; 2] {
@@ -181,6 +192,13 @@ impl Icmp for Ip4 {
 
 impl Icmp for Ip6 {
     const PROTO: Proto = Proto::ICMP6;
+    const ECHO: [u8; 2] = [128, 129];
+
+    #[inline(always)]
+    fn is_error(kind: u8) -> bool {
+        // Unreachable, too big, time exceeded, parameter problem.
+        matches!(kind, 1..=4)
+    }
 
     #[inline(always)]
     fn kind(error: Error) -> [u8; 2] {

@@ -45,6 +45,13 @@ const UDP: Table = &[
     ("length", 2),
     ("checksum", 2),
 ];
+const SCTP: Table = &[
+    ("source port", 2),
+    ("destination port", 2),
+    ("verification tag", 4),
+    ("checksum", 4),
+];
+const SCTP_CHUNK: Table = &[("type", 1), ("flags", 1), ("length", 2)];
 const ICMP: Table = &[
     ("type", 1),
     ("code", 1),
@@ -153,10 +160,26 @@ impl Walk<'_> {
                 self.table("UDP", UDP);
                 self.payload("UDP payload", end);
             }
+            Some(132) => {
+                self.table("SCTP", SCTP);
+                self.chunks(end);
+            }
             Some(1) => self.icmp("ICMP", matches!(self.peek(0), 3 | 4 | 5 | 11 | 12), end),
             Some(58) => self.icmp("ICMPv6", self.peek(0) < 128, end),
             _ => self.payload("IP payload", end),
         }
+    }
+
+    fn chunks(&mut self, end: usize) {
+        while self.at + 4 <= end.min(self.frame.len()) {
+            let value = usize::from(self.peek_word(2)).saturating_sub(4);
+            self.table("SCTP chunk", SCTP_CHUNK);
+            self.payload(
+                "SCTP chunk value",
+                end.min(self.at + value.next_multiple_of(4)),
+            );
+        }
+        self.payload("SCTP payload", end);
     }
 
     fn icmp(&mut self, name: &str, error: bool, end: usize) {

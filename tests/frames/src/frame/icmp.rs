@@ -92,6 +92,18 @@ impl Frame<Icmp> {
         self.payload(&packet[..packet.len().min(limit)])
     }
 
+    /// The packet it is about, at most `limit` bytes of it, filled up with zeros to 128 bytes or
+    /// more, then an extension (RFC 4884): the message says how long the quote is.
+    pub fn quoting_with_extension(mut self, packet: &[u8], limit: usize, extension: &[u8]) -> Self {
+        let unit = if self.ip.is_v6() { 8 } else { 4 };
+        let mut payload = packet[..packet.len().min(limit)].to_vec();
+        payload.resize(payload.len().max(128).next_multiple_of(unit), 0);
+        let place = if self.ip.is_v6() { 0 } else { 1 };
+        self.transport.rest[place] = (payload.len() / unit) as u8;
+        payload.extend(extension);
+        self.payload(payload)
+    }
+
     /// The checksum.
     pub fn checksum(mut self, checksum: Checksum) -> Self {
         self.transport.checksum = checksum;

@@ -22,7 +22,7 @@ impl Transport for Raw {
 }
 
 impl Frame<Raw> {
-    /// A packet of any protocol, for instance 132 (SCTP). The ports play no part.
+    /// A packet of any protocol, for instance 47 (GRE). The ports play no part.
     pub fn raw(src: SocketAddr, dst: SocketAddr, protocol: u8) -> Self {
         Self::new(src, dst, Raw { protocol })
     }

@@ -4,11 +4,13 @@
 //! An incremental update (RFC 1624) does that by its nature. Here it is computed in another way:
 //! the covered bytes are read as one big number. Since 65536 leaves 1 when divided by 65535, that
 //! number's remainder is the ones' complement sum of its 16-bit digits. The new checksum is the
-//! old one, less the old bytes' remainder, plus the new bytes'.
+//! old one, less the old bytes' remainder, plus the new bytes'. A CRC's error is what it differs by
+//! in bits.
 
 use super::checksum::{blank, pseudo_header};
+use super::crc32c;
 use super::dissect::Anatomy;
-use super::translate::{Rewrite, checksum_field, edit, put, renewed};
+use super::translate::{Rewrite, checksum_field, edit, has_crc, put, renewed};
 
 const MODULUS: u32 = 0xffff;
 
@@ -23,17 +25,55 @@ pub fn translate_preserving_error(frame: &[u8], rewrite: Rewrite) -> Vec<u8> {
         return frame.to_vec();
     };
     if !anatomy.is_v6() {
-        let header = anatomy.ip..anatomy.transport;
-        let before = blank(&frame[header.clone()], 10);
-        let after = blank(&out[header], 10);
-        let sum = shift(word(frame, anatomy.ip + 10), &before, &after);
-        put(&mut out, anatomy.ip + 10, sum.to_be_bytes());
+        reseal(frame, &mut out, &anatomy);
+    }
+    if has_crc(&anatomy, frame) {
+        let body = anatomy.transport..anatomy.end;
+        let stated = &frame[body.clone()][crc32c::FIELD];
+        let (before, after) = (
+            crc32c::sctp(&frame[body.clone()]),
+            crc32c::sctp(&out[body.clone()]),
+        );
+        let shifted = [0, 1, 2, 3].map(|byte| stated[byte] ^ before[byte] ^ after[byte]);
+        put(&mut out, body.start + crc32c::FIELD.start, shifted);
     }
     if let Some(at) = checksum_field(&anatomy) {
         let sum = transport(frame, &out, &anatomy, &renewed(&anatomy, &rewrite));
         put(&mut out, at, sum.to_be_bytes());
     }
     out
+}
+
+/// Gives the IPv4 header of `after` its checksum, as wrong as that of `before`.
+pub(crate) fn reseal(before: &[u8], after: &mut [u8], anatomy: &Anatomy) {
+    let header = anatomy.ip..anatomy.transport;
+    let (old, new) = (
+        blank(&before[header.clone()], 10),
+        blank(&after[header], 10),
+    );
+    let sum = shift(word(before, anatomy.ip + 10), &old, &new);
+    put(after, anatomy.ip + 10, sum.to_be_bytes());
+}
+
+/// Gives the ICMP message of `after` its checksum, as wrong as that of `before`; the addresses are
+/// those of the two headers.
+pub(crate) fn reseal_message(before: &[u8], after: &mut [u8], old: &Anatomy, new: &Anatomy) {
+    let covered = |frame: &[u8], anatomy: &Anatomy| {
+        let message = &frame[anatomy.transport..anatomy.end];
+        let mut bytes = match anatomy.is_v6() {
+            true => pseudo_header(anatomy.src, anatomy.pseudo_dst(), 58, message.len()),
+            false => Vec::new(),
+        };
+        bytes.extend(blank(message, 2));
+        bytes
+    };
+    let at = old.transport + 2;
+    let sum = shift(
+        word(before, at),
+        &covered(before, old),
+        &covered(after, new),
+    );
+    put(after, at, sum.to_be_bytes());
 }
 
 /// The transport checksum of `after`, as wrong as that of `before`.

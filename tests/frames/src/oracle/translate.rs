@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::checksum::{icmpv6, ipv4_header, tcp, udp};
+use super::crc32c;
 use super::dissect::{Anatomy, Piece, dissect};
 use super::preserve;
 
@@ -22,12 +23,14 @@ pub struct Rewrite {
 /// The frame after `rewrite`, its checksums summed from scratch: right ones stay right, and wrong
 /// ones *become right*, see [`super::translate_preserving_error`] for frames that may be wrong.
 ///
-/// A UDP checksum of zero stays zero (over IPv6 too, where it was and stays invalid). Later
-/// fragments carry no ports. A first fragment holds only part of what its transport checksum
-/// covers, so that one is shifted by the difference, as it is when UDP's length field lies.
+/// A UDP checksum of zero stays zero (over IPv6 too, where it was and stays invalid), and so does
+/// SCTP's: the network card fills it in. Later fragments carry no ports. A first fragment holds
+/// only part of what its transport checksum covers, so that one is shifted by the difference, as it
+/// is when UDP's length field lies.
 ///
 /// What no data path may translate comes back unchanged: not IP, the other family, cut short,
-/// less time to live than to take away.
+/// less time to live than to take away; the ports of SCTP's first fragments, since what they do to
+/// the checksum depends on how much follows.
 pub fn translate(frame: &[u8], rewrite: Rewrite) -> Vec<u8> {
     let Some((anatomy, mut out)) = edit(frame, &rewrite) else {
         return frame.to_vec();
@@ -35,6 +38,10 @@ pub fn translate(frame: &[u8], rewrite: Rewrite) -> Vec<u8> {
     if !anatomy.is_v6() {
         let sum = ipv4_header(&out[anatomy.ip..anatomy.transport]);
         put(&mut out, anatomy.ip + 10, sum.to_be_bytes());
+    }
+    if has_crc(&anatomy, frame) {
+        let crc = crc32c::sctp(&out[anatomy.transport..anatomy.end]);
+        put(&mut out, anatomy.transport + crc32c::FIELD.start, crc);
     }
     let Some(at) = checksum_field(&anatomy) else {
         return out;
@@ -81,24 +88,29 @@ pub(crate) fn edit(frame: &[u8], rewrite: &Rewrite) -> Option<(Anatomy, Vec<u8>)
         6 => 20,
         17 => 8,
         58 if anatomy.is_v6() => 4,
+        132 => 12,
         _ => 0,
     };
     if anatomy.piece != Piece::Later && anatomy.end - anatomy.transport < smallest {
         return None;
     }
-    if anatomy.piece != Piece::Later && matches!(anatomy.protocol, 6 | 17) {
-        put(
-            &mut out,
-            anatomy.transport,
-            rewrite.src.port().to_be_bytes(),
-        );
-        put(
-            &mut out,
-            anatomy.transport + 2,
-            rewrite.dst.port().to_be_bytes(),
-        );
+    if anatomy.piece != Piece::Later && matches!(anatomy.protocol, 6 | 17 | 132) {
+        let ports = anatomy.transport..anatomy.transport + 4;
+        let (src, dst) = (rewrite.src.port(), rewrite.dst.port());
+        put(&mut out, ports.start, src.to_be_bytes());
+        put(&mut out, ports.start + 2, dst.to_be_bytes());
+        let is_changed = out[ports.clone()] != frame[ports];
+        if anatomy.protocol == 132 && anatomy.piece == Piece::First && is_changed {
+            return None;
+        }
     }
     Some((anatomy, out))
+}
+
+/// Whether there is a CRC that must follow a change.
+pub(crate) fn has_crc(anatomy: &Anatomy, frame: &[u8]) -> bool {
+    let at = anatomy.transport + crc32c::FIELD.start;
+    anatomy.protocol == 132 && anatomy.piece == Piece::Whole && frame[at..at + 4] != [0; 4]
 }
 
 /// Where the transport checksum that covers the addresses stands, if there is one.

@@ -1,10 +1,13 @@
 //! Is every length and checksum of a frame right, and if not, which one is wrong?
 //!
 //! Cannot be seen from one frame, so not checked: the transport checksum of fragments, and
-//! protocols other than TCP, UDP, ICMP and ICMPv6. Two options that change the pseudo-header are not
+//! protocols other than TCP, UDP, SCTP, ICMP and ICMPv6. Two options that change the pseudo-header are not
 //! understood: source routes in IPv4 and "home address" in IPv6.
 
+use std::ops::Range;
+
 use super::checksum::{icmp, icmpv6, ipv4_header, tcp, udp};
+use super::crc32c;
 use super::dissect::{Anatomy, Piece, dissect, link, read};
 
 /// Ok, or one sentence about the first thing that is wrong. Frames that are not IP are right.
@@ -25,6 +28,7 @@ pub fn verify(frame: &[u8]) -> Result<(), String> {
     match (anatomy.protocol, anatomy.is_v6()) {
         (6, _) => verify_tcp(&anatomy, body),
         (17, _) => verify_udp(&anatomy, body),
+        (132, _) => verify_sctp(&anatomy, body),
         (1, false) => verify_icmp(&anatomy, body),
         (58, true) => verify_icmpv6(&anatomy, body),
         _ => Ok(()),
@@ -96,6 +100,19 @@ fn verify_udp(anatomy: &Anatomy, datagram: &[u8]) -> Result<(), String> {
     }
 }
 
+fn verify_sctp(anatomy: &Anatomy, packet: &[u8]) -> Result<(), String> {
+    let at = anatomy.transport + crc32c::FIELD.start;
+    let header: [u8; 12] = read(packet, 0, "SCTP header")?;
+    let (stated, right) = (&header[crc32c::FIELD], crc32c::sctp(packet));
+    match stated == right {
+        true => Ok(()),
+        false => Err(format!(
+            "SCTP checksum at {at}..{} is {stated:02x?}, should be {right:02x?}",
+            at + 4
+        )),
+    }
+}
+
 fn verify_icmp(anatomy: &Anatomy, message: &[u8]) -> Result<(), String> {
     let header: [u8; 8] = read(message, 0, "ICMP header")?;
     compare(
@@ -123,15 +140,27 @@ fn verify_icmpv6(anatomy: &Anatomy, message: &[u8]) -> Result<(), String> {
 
 /// What an ICMP error quotes; nothing for other messages.
 pub(crate) fn quote<'a>(anatomy: &Anatomy, message: &'a [u8]) -> Option<&'a [u8]> {
-    let kind = *message.first()?;
-    let is_error = match (anatomy.protocol, anatomy.is_v6()) {
-        (1, false) => matches!(kind, 3 | 4 | 5 | 11 | 12),
-        (58, true) => kind < 128,
-        _ => false,
+    quote_range(anatomy, message).map(|range| &message[range])
+}
+
+/// Where it stands in the message. RFC 4884 lets a message say how long its quote is, and put
+/// something else behind it.
+pub(crate) fn quote_range(anatomy: &Anatomy, message: &[u8]) -> Option<Range<usize>> {
+    let [kind, _, _, _, first, second, ..] = *message else {
+        return None;
     };
-    message
-        .get(8..)
-        .filter(|quote| is_error && !quote.is_empty())
+    let (is_error, stated) = match (anatomy.protocol, anatomy.is_v6(), kind) {
+        (1, false, 3 | 11 | 12) => (true, usize::from(second) * 4),
+        (1, false, 4 | 5) => (true, 0),
+        (58, true, 1 | 3) => (true, usize::from(first) * 8),
+        (58, true, kind) => (kind < 128, 0),
+        _ => (false, 0),
+    };
+    let end = match stated {
+        0 => message.len(),
+        _ => message.len().min(8 + stated),
+    };
+    (is_error && end > 8).then_some(8..end)
 }
 
 fn quoted_header(anatomy: &Anatomy, message: &[u8]) -> Result<(), String> {

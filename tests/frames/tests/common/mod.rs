@@ -1,17 +1,8 @@
 //! Frames that a Linux kernel made (6.x, veth with offloads off), and how to read them.
 
-/// Bytes from hexadecimal digits; white space does not count.
-pub(crate) fn bytes(hex: &str) -> Vec<u8> {
-    let digits: Vec<u8> = hex
-        .chars()
-        .filter_map(|c| c.to_digit(16))
-        .map(|d| d as u8)
-        .collect();
-    digits
-        .chunks(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect()
-}
+mod hex;
+
+pub(crate) use hex::bytes;
 
 /// A DNS question for example.com over IPv4.
 pub(crate) const DNS_V4: &str = "02000000000e 02000000000c 0800

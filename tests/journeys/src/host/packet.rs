@@ -1,9 +1,17 @@
 //! A frame in memory.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use tidegate_abi::{HeldKey, fragment::FRAME};
 use tidegate_datapath::{
     Packet,
     checksum::{self, Change},
 };
+
+/// Frames that wait, which all packets of a host share.
+pub type Held = Rc<RefCell<HashMap<HeldKey, Vec<u8>>>>;
 
 /// The bytes of one frame; all checksums in it are complete.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -12,6 +20,10 @@ pub struct HostPacket {
     pub bytes: Vec<u8>,
     /// Whether it stands for a super-packet.
     pub is_segmented: bool,
+    /// Where frames wait.
+    pub held: Held,
+    /// The frames that are sent in again behind this one.
+    pub released: Vec<Vec<u8>>,
 }
 
 impl HostPacket {
@@ -19,7 +31,7 @@ impl HostPacket {
     pub fn new(bytes: &[u8]) -> Self {
         Self {
             bytes: bytes.to_vec(),
-            is_segmented: false,
+            ..Self::default()
         }
     }
 }
@@ -49,6 +61,23 @@ impl Packet for HostPacket {
 
     fn resize(&mut self, len: usize) -> Option<()> {
         self.bytes.resize(len, 0);
+        Some(())
+    }
+
+    fn hold(&self, place: &HeldKey) -> bool {
+        // There is always room: the kernel's map forgets the oldest.
+        let is_short = self.bytes.len() <= FRAME;
+        if is_short {
+            let mut held = self.held.borrow_mut();
+            held.insert(*place, self.bytes.clone());
+        }
+        is_short
+    }
+
+    fn release(&mut self, datagram: u32, count: u32) -> Option<()> {
+        let mut held = self.held.borrow_mut();
+        let frames = (0..count).filter_map(|index| held.remove(&HeldKey { datagram, index }));
+        self.released.extend(frames);
         Some(())
     }
 

@@ -4,12 +4,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use tidegate_abi::{
-    Address, Backend, BackendId, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod,
-    Settings, SocketKey, SocketPeer, maps, settings::flags,
+    Address, Affinity, AffinityKey, Backend, BackendId, Device, Flow, FlowKey, Fragment,
+    FragmentKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer, maps,
 };
 use tidegate_datapath::{Insert, Tables, Work, parse::Headers};
+
+use super::packet::Held;
 
 /// The maps of one family.
 #[derive(Debug, Default)]
@@ -20,8 +23,16 @@ pub struct Side<A: Address> {
     pub frontends: RefCell<HashMap<FrontendKey<A>, Frontend>>,
     /// Backends by id.
     pub backends: RefCell<HashMap<u32, Backend<A>>>,
+    /// Last backends of clients.
+    pub affinity: RefCell<HashMap<AffinityKey<A>, Affinity>>,
+    /// Source ranges: service port, first address, prefix length.
+    pub source_ranges: RefCell<Vec<(u32, A, u8)>>,
+    /// Datagrams in fragments.
+    pub fragments: RefCell<HashMap<FragmentKey<A>, Fragment>>,
     /// The short ways to pods.
     pub local_pods: RefCell<HashMap<A, LocalPod>>,
+    /// Room for large values.
+    pub work: RefCell<Work<A>>,
     /// Sockets of host processes.
     pub sockets: RefCell<HashMap<SocketKey<A>, SocketPeer<A>>>,
 }
@@ -39,6 +50,8 @@ pub struct HostTables {
     pub devices: RefCell<HashMap<u32, Device>>,
     /// The node's settings.
     pub settings: Cell<Settings>,
+    /// Frames that wait for others.
+    pub held: Held,
 }
 
 /// An address family that [`HostTables`] has maps for.
@@ -57,6 +70,25 @@ impl Family for Ip6 {
     fn side(tables: &HostTables) -> &Side<Self> {
         &tables.v6
     }
+}
+
+/// Whether the first bits of two addresses of one family are the same.
+fn share_prefix(a: IpAddr, b: IpAddr, bits: u8) -> bool {
+    let bits_of = |ip: IpAddr| -> Vec<bool> {
+        let octets = match ip {
+            IpAddr::V4(ip) => ip.octets().to_vec(),
+            IpAddr::V6(ip) => ip.octets().to_vec(),
+        };
+        octets
+            .iter()
+            .flat_map(|octet| (0..8).map(move |bit| octet >> (7 - bit) & 1 == 1))
+            .collect()
+    };
+    bits_of(a)
+        .iter()
+        .zip(bits_of(b))
+        .take(usize::from(bits))
+        .all(|(a, b)| *a == b)
 }
 
 impl<A: Family> Tables<A> for HostTables {
@@ -94,6 +126,26 @@ impl<A: Family> Tables<A> for HostTables {
         A::side(self).flows.borrow_mut().remove(key);
     }
 
+    fn fragment(&self, key: &FragmentKey<A>) -> Option<Fragment> {
+        A::side(self).fragments.borrow().get(key).copied()
+    }
+
+    fn put_fragment(&self, key: &FragmentKey<A>, record: &Fragment) {
+        A::side(self).fragments.borrow_mut().insert(*key, *record);
+    }
+
+    fn set_fragment_fate(&self, key: &FragmentKey<A>, fate: u8) {
+        if let Some(record) = A::side(self).fragments.borrow_mut().get_mut(key) {
+            record.fate = fate;
+        }
+    }
+
+    fn set_fragment_held(&self, key: &FragmentKey<A>, held: u16) {
+        if let Some(record) = A::side(self).fragments.borrow_mut().get_mut(key) {
+            record.held = held;
+        }
+    }
+
     fn frontend(&self, key: &FrontendKey<A>) -> Option<Frontend> {
         A::side(self).frontends.borrow().get(key).copied()
     }
@@ -129,8 +181,23 @@ impl<A: Family> Tables<A> for HostTables {
         (settings.masquerade_min, settings.masquerade_max)
     }
 
-    fn external_cluster_ip(&self) -> bool {
-        self.settings.get().flags & flags::EXTERNAL_CLUSTER_IP != 0
+    fn has_setting(&self, flag: u32) -> bool {
+        self.settings.get().flags & flag != 0
+    }
+
+    fn admits(&self, service: u32, client: A) -> bool {
+        let holds = |&(of, base, prefix): &(u32, A, u8)| {
+            of == service && share_prefix(base.to_ip(), client.to_ip(), prefix)
+        };
+        A::side(self).source_ranges.borrow().iter().any(holds)
+    }
+
+    fn affinity(&self, key: &AffinityKey<A>) -> Option<Affinity> {
+        A::side(self).affinity.borrow().get(key).copied()
+    }
+
+    fn put_affinity(&self, key: &AffinityKey<A>, record: &Affinity) {
+        A::side(self).affinity.borrow_mut().insert(*key, *record);
     }
 
     fn socket_peer(&self, key: &SocketKey<A>) -> Option<SocketPeer<A>> {
@@ -138,11 +205,14 @@ impl<A: Family> Tables<A> for HostTables {
     }
 
     fn with_work<R>(&self, headers: &Headers<A>, run: impl FnOnce(&mut Work<A>) -> R) -> Option<R> {
-        let mut work = Work {
-            headers: *headers,
-            ..Work::default()
-        };
+        // Lent to one at a time, and what is not written anew is what the last one left.
+        let mut work = A::side(self).work.borrow_mut();
+        work.headers = *headers;
         Some(run(&mut work))
+    }
+
+    fn resume_work<R>(&self, run: impl FnOnce(&mut Work<A>) -> R) -> Option<R> {
+        Some(run(&mut A::side(self).work.borrow_mut()))
     }
 
     fn put_socket_peer(&self, key: &SocketKey<A>, peer: &SocketPeer<A>) {

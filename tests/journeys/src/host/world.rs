@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
-use tidegate_abi::{Address, FlowKey, Proto};
-use tidegate_datapath::{Route, World};
+use tidegate_abi::{Address, FlowKey, Proto, flow::TICK_SHIFT};
+use tidegate_datapath::{Clock, Route, World};
 
 use crate::network::Network;
 
@@ -14,15 +14,31 @@ use crate::network::Network;
 pub struct HostWorld {
     /// The present tick.
     pub tick: Cell<u32>,
+    /// The number that was drawn last.
+    pub random: Cell<u32>,
+    /// Whether too many packets were answered lately.
+    pub is_flooded: Cell<bool>,
     /// Devices, routes and neighbours.
     pub network: Network,
     /// Where sockets of this host answer; the unspecified address: on all of its addresses.
     pub sockets: HashSet<(Proto, SocketAddr)>,
 }
 
+impl Clock for HostWorld {
+    fn now_ns(&self) -> u64 {
+        u64::from(self.tick.get()) << TICK_SHIFT
+    }
+}
+
 impl<A: Address> World<A> for HostWorld {
-    fn tick(&self) -> u32 {
-        self.tick.get()
+    fn random(&self) -> u32 {
+        let next = self.random.get().wrapping_mul(0x9e37_79b1).wrapping_add(1);
+        self.random.set(next);
+        next
+    }
+
+    fn may_answer(&self) -> bool {
+        !self.is_flooded.get()
     }
 
     fn route(&self, _device: u32, key: &FlowKey<A>, len: u32) -> Route {

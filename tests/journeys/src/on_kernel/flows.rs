@@ -8,13 +8,14 @@ use tidegate_abi::{Ip4, Ip6, maps};
 
 use crate::record::{self, Record, Tuple};
 
-type Table<const K: usize, const V: usize> = HashMap<MapData, [u32; K], [u32; V]>;
+/// A hash map whose keys and values are words.
+pub(super) type Words<const K: usize, const V: usize> = HashMap<MapData, [u32; K], [u32; V]>;
 
 /// Both families' flow records, as words.
 #[derive(Debug)]
 pub(super) struct Flows {
-    v4: Table<4, 10>,
-    v6: Table<10, 16>,
+    v4: Words<4, 10>,
+    v6: Words<10, 16>,
 }
 
 impl Flows {
@@ -79,9 +80,10 @@ impl Flows {
     }
 }
 
-fn open<const K: usize, const V: usize>(pin: &Path) -> Result<Table<K, V>> {
+/// Opens a map by its pin.
+pub(super) fn open<const K: usize, const V: usize>(pin: &Path) -> Result<Words<K, V>> {
     let data = MapData::from_pin(pin).with_context(|| format!("cannot open {}", pin.display()))?;
     Map::from_map_data(data)
         .and_then(HashMap::try_from)
-        .with_context(|| format!("{} is no map of flow records", pin.display()))
+        .with_context(|| format!("{} is no hash map of words", pin.display()))
 }

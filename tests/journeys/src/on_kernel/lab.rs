@@ -14,7 +14,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use tidegate_abi::ABI_VERSION;
 use tidegate_loader::{DataPath, Options};
 
-use super::{KernelMachine, flows::Flows};
+use super::{KernelMachine, affinity::Affinities, flows::Flows};
 use crate::textbook;
 
 /// Enough that the LRU never has to choose a victim.
@@ -64,14 +64,17 @@ fn open() -> Result<(File, KernelMachine)> {
         event_shift: 32,
     };
     let data_path = DataPath::load(&options).context("cannot load the programs")?;
-    let flows = Flows::open(&pins.join(format!("v{ABI_VERSION}/maps")))?;
+    let maps = pins.join(format!("v{ABI_VERSION}/maps"));
+    let (flows, affinities) = (Flows::open(&maps)?, Affinities::open(&maps)?);
     Ok((
         ns,
         KernelMachine {
             data_path,
             flows,
+            affinities,
             backends: 0,
             sockets: Vec::new(),
+            again: None,
         },
     ))
 }

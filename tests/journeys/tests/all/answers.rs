@@ -8,6 +8,7 @@ use tidegate_abi::{
 };
 use tidegate_frames::{
     Frame,
+    frame::Chunk,
     frame::tcp::{ACK, FIN, PSH, RST, SYN},
     oracle::{expected_reset, expected_unreachable},
 };
@@ -29,15 +30,6 @@ journeys! {
         rule_5_3_3_a_segment_in_mid_stream_without_a_record_is_reset,
         a_reset_without_a_record_is_dropped_and_never_answered;
     udp: rule_2_4_5_a_long_datagram_is_quoted_in_part;
-}
-
-/// What a refused packet of this case's transport gets.
-fn refusal(case: &Case, sent: &[u8]) -> Vec<u8> {
-    if case.proto == Proto::TCP {
-        expected_reset(sent)
-    } else {
-        error(case, sent, [3, 3], [1, 4], None)
-    }
 }
 
 /// The ICMP error of the case's family.
@@ -63,10 +55,10 @@ fn rule_2_4_1_without_endpoints_the_client_is_refused(bench: &mut Bench<'_>, cas
     for policy in [0, LOCAL_ONLY] {
         bench.serve(case, roles.node_port, NODE_PORT | policy, &[]);
         let exit = bench.uplink(&case.first(roles.client, roles.node_port));
-        exit.is_answered(Reason::NoEndpoints, &refusal(case, &exit.sent));
+        exit.is_answered(Reason::NoEndpoints, &case.refusal(&exit.sent));
         bench.serve(case, roles.service, INTERNAL | policy, &[]);
         let exit = bench.pod(POD, &case.first(caller(case), roles.service));
-        exit.is_answered(Reason::NoEndpoints, &refusal(case, &exit.sent));
+        exit.is_answered(Reason::NoEndpoints, &case.refusal(&exit.sent));
     }
 }
 
@@ -79,7 +71,7 @@ fn rule_2_4_7_a_refused_flow_works_as_soon_as_there_is_an_endpoint(
     let sent = case.first(roles.client, roles.node_port);
     bench
         .uplink(&sent)
-        .is_answered(Reason::NoEndpoints, &refusal(case, &sent));
+        .is_answered(Reason::NoEndpoints, &case.refusal(&sent));
     assert_eq!(bench.machine.records(), []);
 
     let mut scene = tidegate_journeys::textbook::scene();
@@ -97,7 +89,7 @@ fn rule_2_4_9_an_unknown_port_of_a_cluster_ip_is_refused(bench: &mut Bench<'_>, 
 
     let unknown = SocketAddr::new(roles.service.ip(), 81);
     let exit = bench.pod(POD, &case.first(caller(case), unknown));
-    exit.is_answered(Reason::UnknownPort, &refusal(case, &exit.sent));
+    exit.is_answered(Reason::UnknownPort, &case.refusal(&exit.sent));
     assert_eq!(bench.machine.records(), []);
 }
 
@@ -120,6 +112,10 @@ fn rule_5_6_12_the_last_hop_of_a_first_packet_is_answered_with_time_exceeded(
                 .ttl(ttl)
                 .flags(SYN)
                 .build(),
+            Proto::SCTP => Frame::sctp(roles.client, roles.node_port)
+                .ttl(ttl)
+                .chunk(Chunk::init(7))
+                .build(),
             _ => frame.build(),
         };
         let exit = bench.uplink(&frame);
@@ -135,6 +131,7 @@ fn rule_5_6_12_the_last_hop_of_a_known_flow_and_of_its_reply_is_answered_with_ti
     let (client, dialled, pod) = (roles.client, roles.node_port, roles.remote_backend);
     let last_hop = |src, dst| match case.proto {
         Proto::TCP => Frame::tcp(src, dst).ttl(1).payload("tired").build(),
+        Proto::SCTP => Frame::sctp(src, dst).ttl(1).chunk(Chunk::sack(1)).build(),
         _ => Frame::udp(src, dst).ttl(1).payload("tired").build(),
     };
     bench.serve(case, dialled, NODE_PORT, &[pod]);
@@ -153,7 +150,12 @@ fn rule_5_5_11_a_packet_too_big_for_the_way_on_is_answered_with_its_mtu(
     let (roles, pod) = (case.places.roles, case.places.narrow_backend);
     bench.serve(case, roles.node_port, NODE_PORT, &[pod]);
     let headers = if roles.client.is_ipv4() { 20 } else { 40 };
-    let headers = headers + if case.proto == Proto::TCP { 20 } else { 8 };
+    let headers = headers
+        + match case.proto {
+            Proto::TCP => 20,
+            Proto::SCTP => 32,
+            _ => 8,
+        };
     let fits = NARROW_MTU as usize - headers;
 
     let sent = case.with_payload(roles.client, roles.node_port, fits + 1);
@@ -176,6 +178,11 @@ fn rule_5_5_11_a_packet_that_may_be_cut_up_is_left_to_the_stack(
     let sent = match case.proto {
         Proto::TCP => Frame::tcp(pod, roles.service)
             .flags(SYN)
+            .dont_fragment(false)
+            .payload([1; 1400])
+            .build(),
+        Proto::SCTP => Frame::sctp(pod, roles.service)
+            .chunk(Chunk::init(7))
             .dont_fragment(false)
             .payload([1; 1400])
             .build(),
@@ -268,6 +275,6 @@ fn rule_2_4_5_a_long_datagram_is_quoted_in_part(bench: &mut Bench<'_>, case: &Ca
     for payload in [0, 1, 2, 3, 4, 5, 463, 464, 465, 483, 484, 485, 1400] {
         let sent = case.with_payload(roles.client, roles.node_port, payload);
         let exit = bench.enters(UPLINK, &sent);
-        exit.is_answered(Reason::NoEndpoints, &refusal(case, &sent));
+        exit.is_answered(Reason::NoEndpoints, &case.refusal(&sent));
     }
 }

@@ -60,11 +60,11 @@ fn what_the_host_sends_of_its_own_is_left_alone(bench: &mut Bench<'_>, case: &Ca
     bench
         .host(&case.later(roles.client, roles.node_port))
         .is_left_alone();
-    bench
-        .host(&Frame::echo(process(case), roles.client, 1, 1).build())
-        .is_left_alone();
-    let piece = Frame::udp(process(case), roles.client)
+    let ping = Frame::echo(process(case), roles.client, 1, 1).build();
+    let pieces = Frame::udp(process(case), other)
         .payload([1; 64])
         .fragments(32);
-    bench.host(&piece[0]).is_left_alone();
+    for frame in std::iter::once(&ping).chain(&pieces) {
+        bench.host(frame).is_left_alone();
+    }
 }

@@ -12,7 +12,6 @@ use tidegate_journeys::{Bench, Case, journeys, machine::Program, textbook::POD};
 journeys! {
     all: rule_3_2_9_a_packet_that_no_service_owns_is_not_touched,
         rule_5_6_7_a_frame_cut_anywhere_before_its_end_is_dropped,
-        rule_5_6_5_a_fragment_is_left_to_the_kernel_whatever_is_in_it,
         rule_5_6_7_an_ip_header_that_lies_is_dropped;
     families: rule_5_4_5_other_protocols_are_not_touched,
         rule_5_5_10_neighbour_discovery_and_other_icmp_is_not_touched,
@@ -93,31 +92,6 @@ fn rule_5_6_7_a_frame_cut_anywhere_before_its_end_is_dropped(bench: &mut Bench<'
     }
 }
 
-fn rule_5_6_5_a_fragment_is_left_to_the_kernel_whatever_is_in_it(
-    bench: &mut Bench<'_>,
-    case: &Case,
-) {
-    let (client, dialled) = start(bench, case);
-    let pieces = match case.proto {
-        Proto::TCP => Frame::tcp(client, dialled)
-            .flags(SYN)
-            .payload([7; 1000])
-            .fragments(400),
-        _ => Frame::udp(client, dialled)
-            .payload([7; 1000])
-            .fragments(400),
-    };
-    assert_eq!(pieces.len(), 3);
-    // Eight bytes: too short for a TCP header.
-    let tiny = match case.proto {
-        Proto::TCP => Frame::tcp(client, dialled).flags(SYN).fragments(8),
-        _ => Frame::udp(client, dialled).payload([7; 8]).fragments(8),
-    };
-    for piece in pieces.iter().chain(&tiny) {
-        is_passed(bench, piece, Reason::Fragment);
-    }
-}
-
 fn rule_5_6_7_an_ip_header_that_lies_is_dropped(bench: &mut Bench<'_>, case: &Case) {
     let (client, dialled) = start(bench, case);
     let lies = |frame: Frame<_>| {
@@ -154,7 +128,7 @@ fn rule_5_6_7_an_ip_header_that_lies_is_dropped(bench: &mut Bench<'_>, case: &Ca
 
 fn rule_5_4_5_other_protocols_are_not_touched(bench: &mut Bench<'_>, case: &Case) {
     let (client, dialled) = start(bench, case);
-    for protocol in [1, 2, 33, 47, 50, 58, 89, 132, 136, 255] {
+    for protocol in [1, 2, 33, 47, 50, 58, 89, 136, 255] {
         let frame = Frame::raw(client, dialled, protocol)
             .payload([9; 40])
             .build();

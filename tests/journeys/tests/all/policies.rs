@@ -184,12 +184,12 @@ fn rule_2_4_12_what_cannot_be_translated_does_not_leave_the_service_range(
 ) {
     let (roles, pod) = (case.places.roles, caller(case));
     bench.serve(case, roles.service, INTERNAL, &[case.places.sibling]);
-    let fragments = Frame::udp(pod, roles.service)
+    let fragments = Frame::echo(pod, roles.service, 1, 1)
         .payload([7; 100])
         .fragments(64);
     let others = [
         Frame::echo(pod, roles.service, 1, 1).build(),
-        Frame::raw(pod, roles.service, 132).build(),
+        Frame::raw(pod, roles.service, 47).build(),
     ];
     for frame in fragments.iter().chain(&others) {
         bench.pod(POD, frame).is_dropped(Reason::Untranslatable);

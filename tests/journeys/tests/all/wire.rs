@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tidegate_abi::{Reason, frontend::flags::NODE_PORT};
 use tidegate_frames::{
     Checksum, Frame,
-    frame::{Extension, Tcp, Udp, tcp::SYN},
+    frame::{Chunk, Extension, Sctp, Tcp, Udp, tcp::SYN},
     oracle::{dissect::dissect, verify},
 };
 use tidegate_journeys::{
@@ -26,10 +26,11 @@ journeys! {
         rule_2_4_4_a_refused_segment_with_options_or_extensions_is_reset_without_them;
 }
 
-/// Either transport's frame, dressed alike.
+/// Any transport's frame, dressed alike.
 enum Any {
     Tcp(Frame<Tcp>),
     Udp(Frame<Udp>),
+    Sctp(Frame<Sctp>),
 }
 
 macro_rules! dress {
@@ -37,6 +38,7 @@ macro_rules! dress {
         match plain($case, $src, $dst) {
             Any::Tcp($frame) => $dressed.build(),
             Any::Udp($frame) => $dressed.build(),
+            Any::Sctp($frame) => $dressed.build(),
         }
     };
 }
@@ -44,6 +46,7 @@ macro_rules! dress {
 fn plain(case: &Case, src: SocketAddr, dst: SocketAddr) -> Any {
     match case.proto {
         tidegate_abi::Proto::TCP => Any::Tcp(Frame::tcp(src, dst).flags(SYN)),
+        tidegate_abi::Proto::SCTP => Any::Sctp(Frame::sctp(src, dst).chunk(Chunk::init(1))),
         _ => Any::Udp(Frame::udp(src, dst).payload("datagram")),
     }
 }

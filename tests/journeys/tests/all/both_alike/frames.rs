@@ -4,10 +4,17 @@ use std::net::SocketAddr;
 
 use tidegate_abi::{
     Proto,
-    frontend::flags::{INTERNAL, LOCAL_ONLY, NODE_PORT},
+    frontend::flags::{
+        ADDRESS_ONLY, INTERNAL, LOAD_BALANCER, LOCAL_ONLY, NODE_PORT, PING, SOURCE_RANGES,
+    },
     reason::Kind,
 };
-use tidegate_frames::{Frame, Rng, oracle::dissect::dissect, random_frame_between};
+use tidegate_frames::{
+    Frame, Rng,
+    frame::{Chunk, Transport},
+    oracle::dissect::dissect,
+    random_frame_between,
+};
 use tidegate_journeys::{
     Scene,
     machine::{Exit, Program},
@@ -32,7 +39,13 @@ pub(super) fn scene() -> Scene {
         let all = pods.map(|at| scene.backend(at));
         let gone = scene.backend(SocketAddr::new(roles.remote_backend.ip(), 9_090));
         scene.backend_mut(gone).flags = 0;
-        for proto in [Proto::TCP, Proto::UDP] {
+        let none = Proto(0);
+        let name = |ip: SocketAddr| SocketAddr::new(ip.ip(), 0);
+        let cluster = name(roles.service);
+        scene.frontend(cluster, none, INTERNAL | ADDRESS_ONLY | PING, &[]);
+        let balancer = name(places.elsewhere);
+        scene.frontend(balancer, none, LOAD_BALANCER | ADDRESS_ONLY | PING, &[]);
+        for proto in [Proto::TCP, Proto::UDP, Proto::SCTP] {
             let at = |ip: SocketAddr, port| SocketAddr::new(ip.ip(), port);
             scene.frontend(roles.node_port, proto, NODE_PORT, &all);
             scene.frontend(at(roles.node_port, 30_009), proto, NODE_PORT, &[]);
@@ -45,6 +58,16 @@ pub(super) fn scene() -> Scene {
             );
             scene.frontend(roles.service, proto, INTERNAL, &all);
             scene.frontend(at(roles.service, 443), proto, INTERNAL | LOCAL_ONLY, &all);
+            // Sticky, and for some clients only.
+            let guarded = LOAD_BALANCER | SOURCE_RANGES;
+            scene.frontend(places.elsewhere, proto, guarded, &all);
+            let frontend = scene.frontend_mut(places.elsewhere, proto);
+            frontend.affinity_seconds = 86_400;
+            let service = frontend.service;
+            for client in [roles.client, roles.backend] {
+                let bits = if client.is_ipv4() { 32 } else { 128 };
+                scene.source_ranges.push((service, client.ip(), bits));
+            }
         }
     }
     scene
@@ -62,15 +85,26 @@ pub(super) fn frame(rng: &mut Rng, echoes: &[Tuple]) -> Vec<u8> {
             rng.below(80)
         };
         let payload = rng.bytes(length);
-        if proto == Proto::UDP {
-            return Frame::udp(src, dst).ttl(ttl).payload(payload).build();
-        }
+        let quotes = rng.one_in(4);
         let flags = rng.pick(&[0x02, 0x12, 0x10, 0x18, 0x11, 0x14, 0x04]);
-        return Frame::tcp(src, dst)
-            .ttl(ttl)
-            .flags(flags)
-            .payload(payload)
-            .build();
+        return match proto {
+            Proto::UDP => finish(rng, Frame::udp(src, dst).ttl(ttl).payload(payload), quotes),
+            Proto::SCTP => {
+                let chunk = match flags {
+                    0x02 => Chunk::init(1),
+                    0x12 => Chunk::init_ack(2),
+                    0x04 | 0x14 => Chunk::abort(),
+                    0x11 => Chunk::shutdown_ack(),
+                    _ => Chunk::data(1, payload),
+                };
+                finish(rng, Frame::sctp(src, dst).ttl(ttl).chunk(chunk), quotes)
+            }
+            _ => finish(
+                rng,
+                Frame::tcp(src, dst).ttl(ttl).flags(flags).payload(payload),
+                quotes,
+            ),
+        };
     }
     let places = if rng.one_in(2) {
         Places::v4()
@@ -87,7 +121,30 @@ pub(super) fn frame(rng: &mut Rng, echoes: &[Tuple]) -> Vec<u8> {
         at(roles.service, 81),
     ]);
     endpoints.extend([at(roles.node_port, 30_009), at(roles.node_port, 30_010)]);
+    endpoints.extend([places.elsewhere; 3]);
     random_frame_between(rng, &endpoints)
+}
+
+/// The frame, or an error that the receiver of its answer sends; now and then in pieces.
+fn finish<L: Transport>(rng: &mut Rng, frame: Frame<L>, quotes: bool) -> Vec<u8> {
+    let built = frame.build();
+    if let (true, Some(sent)) = (quotes, tuple(&built)) {
+        // The frame is what its receiver would answer: so it is the receiver that is told about it.
+        let about = dissect(&built).map(|at| built[at.ip..at.end].to_vec());
+        let about = about.unwrap_or_default();
+        let error = match rng.below(3) {
+            0 => Frame::port_unreachable(sent.dst, sent.src),
+            1 => Frame::too_big(sent.dst, sent.src, 1300),
+            _ => Frame::time_exceeded(sent.dst, sent.src),
+        };
+        let limit = about.len().saturating_sub(rng.below(30));
+        return error.quoting(&about, limit).build();
+    }
+    if rng.one_in(8) {
+        let pieces = frame.id(rng.next_u16()).fragments(24);
+        return rng.pick(&pieces);
+    }
+    built
 }
 
 /// The programs, each at one of its devices.

@@ -1,0 +1,281 @@
+//! The program for rare packets, one a family: ICMP, SCTP, fragments.
+//!
+//! Reached by a tail call from every socket-buffer program, so that those stay small for the verifier and
+//! have all of the stack. Where the packet entered is handed over in the control block.
+
+use core::marker::PhantomData;
+
+use aya_ebpf::{EbpfContext as _, bindings::__sk_buff, macros::classifier, programs::TcContext};
+use tidegate_abi::{Ip4, Ip6, Reason, reason};
+use tidegate_datapath::{
+    Entry, Role, Stage, Verdict,
+    answer::{self, Icmp},
+    aside::{self, Kind, Steps},
+    fragment::{self, Part},
+    parse::{Ip, Link, Network},
+    ping, related,
+};
+
+use crate::{
+    maps::ASIDES,
+    packet::Skb,
+    tables::{Family, Maps},
+    tc::{NEXT, device, finish, packet_len},
+    world::{Kernel, Lookup},
+};
+
+/// How much of a frame is made linear: an error's headers, those that it quotes, and options of both.
+const QUOTED: u32 = 320;
+/// The words of `__sk_buff.cb` that are used.
+const ROLE: usize = 0;
+const STAGE: usize = 1;
+const L3: usize = 2;
+
+/// On to the program of the family; passes the packet where there is none.
+#[inline(always)]
+pub(crate) fn go(ctx: &TcContext, link: Link, role: Role, stage: Stage) -> i32 {
+    let skb: *mut __sk_buff = ctx.as_ptr().cast();
+    // SAFETY: the context is valid for as long as the program runs, here and below.
+    unsafe {
+        (*skb).cb[ROLE] = role as u32;
+        (*skb).cb[STAGE] = u32::from(stage == Stage::Leaving);
+        (*skb).cb[L3] = link.l3 as u32;
+    }
+    let index = match link.network {
+        Network::V4 => 0,
+        Network::V6 => 1,
+    };
+    // SAFETY: a tail call returns only when it fails.
+    unsafe { ASIDES.tail_call(ctx, index) };
+    finish(
+        Skb(skb),
+        packet_len(skb),
+        answer::without_headers(Reason::NotTransport),
+    )
+}
+
+/// IPv4's.
+#[classifier]
+pub(crate) fn tc_aside4(ctx: TcContext) -> i32 {
+    run::<Ip4>(ctx.as_ptr().cast())
+}
+
+/// IPv6's.
+#[classifier]
+pub(crate) fn tc_aside6(ctx: TcContext) -> i32 {
+    run::<Ip6>(ctx.as_ptr().cast())
+}
+
+#[inline(always)]
+fn run<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff) -> i32 {
+    // SAFETY: as above.
+    let l3 = unsafe { (*skb).cb[L3] };
+    let mut apart = Apart::<A> {
+        skb,
+        l3,
+        family: PhantomData,
+    };
+    aside::walk(&mut Skb(skb), &mut apart)
+}
+
+/// Each step a function: the verifier adds up the stack of callers, not of siblings.
+struct Apart<A> {
+    skb: *mut __sk_buff,
+    l3: u32,
+    family: PhantomData<A>,
+}
+
+impl<A: Family + Lookup + Ip + Icmp> Steps<Skb> for Apart<A> {
+    type End = i32;
+
+    #[inline(always)]
+    fn begin(&mut self, packet: &mut Skb) -> Result<Kind, i32> {
+        match begin::<A>(packet.0, self.l3) {
+            AN_ECHO => Ok(Kind::Echo),
+            AN_ERROR => Ok(Kind::Error),
+            A_FRAGMENT => Ok(Kind::Fragment),
+            GOES_ON => Ok(Kind::Ports),
+            code => Err(code),
+        }
+    }
+
+    #[inline(always)]
+    fn echo(&mut self, packet: &mut Skb) -> i32 {
+        echo::<A>(packet.0, self.l3)
+    }
+
+    #[inline(always)]
+    fn error(&mut self, packet: &mut Skb) -> Option<i32> {
+        ended(error::<A>(packet.0, self.l3))
+    }
+
+    #[inline(always)]
+    fn relay(&mut self, packet: &mut Skb) -> i32 {
+        relay::<A>(packet.0)
+    }
+
+    #[inline(always)]
+    fn fragment(&mut self, packet: &mut Skb) -> Result<Part, i32> {
+        match fragment::<A>(packet.0, self.l3) {
+            GOES_ON => Ok(Part::First),
+            A_FRAGMENT => Ok(Part::Later),
+            code => Err(code),
+        }
+    }
+
+    #[inline(always)]
+    fn piece(&mut self, packet: &mut Skb) -> i32 {
+        piece::<A>(packet.0, self.l3)
+    }
+
+    #[inline(always)]
+    fn known(&mut self) -> bool {
+        known::<A>(self.skb) != 0
+    }
+
+    #[inline(always)]
+    fn open(&mut self) -> bool {
+        open::<A>(self.skb) != 0
+    }
+
+    #[inline(always)]
+    fn send(&mut self, packet: &mut Skb) -> Option<i32> {
+        ended(send::<A>(packet.0))
+    }
+
+    #[inline(always)]
+    fn refuse(&mut self, packet: &mut Skb) -> i32 {
+        refuse::<A>(packet.0)
+    }
+}
+
+#[inline(always)]
+fn ended(code: i32) -> Option<i32> {
+    if code == GOES_ON { None } else { Some(code) }
+}
+
+/// Not a verdict: the next step decides.
+const GOES_ON: i32 = -3;
+const AN_ECHO: i32 = -4;
+const AN_ERROR: i32 = -5;
+const A_FRAGMENT: i32 = -6;
+
+#[inline(never)]
+fn begin<A: Family + Ip + Icmp>(skb: *mut __sk_buff, l3: u32) -> i32 {
+    let mut packet = Skb(skb);
+    packet.make_linear(QUOTED);
+    match aside::begin::<A, _, _>(&packet, &Maps, l3 as usize) {
+        Ok(Kind::Echo) => AN_ECHO,
+        Ok(Kind::Error) => AN_ERROR,
+        Ok(Kind::Fragment) => A_FRAGMENT,
+        Ok(Kind::Ports) => GOES_ON,
+        Err(verdict) => end(packet, packet_len(skb), verdict),
+    }
+}
+
+#[inline(never)]
+fn echo<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff, l3: u32) -> i32 {
+    let (mut packet, len) = (Skb(skb), packet_len(skb));
+    let kernel = Kernel(skb.cast());
+    let verdict = ping::answer::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(skb), l3 as usize);
+    end(packet, len, verdict)
+}
+
+#[inline(never)]
+fn error<A: Family + Ip + Icmp>(skb: *mut __sk_buff, l3: u32) -> i32 {
+    let (packet, len) = (Skb(skb), packet_len(skb));
+    match related::travel::<A, _, _>(&packet, &Maps, l3 as usize) {
+        Some(verdict) => end(packet, len, verdict),
+        None => GOES_ON,
+    }
+}
+
+#[inline(never)]
+fn relay<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff) -> i32 {
+    let (mut packet, len) = (Skb(skb), packet_len(skb));
+    let verdict = related::send::<A, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry(skb));
+    end(packet, len, verdict)
+}
+
+#[inline(never)]
+fn fragment<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff, l3: u32) -> i32 {
+    let (mut packet, len) = (Skb(skb), packet_len(skb));
+    let kernel = Kernel(skb.cast());
+    match fragment::travel::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(skb), l3 as usize) {
+        Ok(Part::First) => GOES_ON,
+        Ok(Part::Later) => A_FRAGMENT,
+        Err(verdict) => end(packet, len, verdict),
+    }
+}
+
+#[inline(never)]
+fn piece<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff, l3: u32) -> i32 {
+    let (mut packet, len) = (Skb(skb), packet_len(skb));
+    let kernel = Kernel(skb.cast());
+    let verdict =
+        fragment::send::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(skb), l3 as usize);
+    end(packet, len, verdict)
+}
+
+#[inline(never)]
+fn known<A: Family + Lookup + Ip>(skb: *mut __sk_buff) -> i32 {
+    i32::from(aside::known::<A, _, _>(
+        &Maps,
+        &Kernel(skb.cast()),
+        entry(skb),
+    ))
+}
+
+#[inline(never)]
+fn open<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff) -> i32 {
+    i32::from(aside::open::<A, _, _>(
+        &Maps,
+        &Kernel(skb.cast()),
+        entry(skb),
+    ))
+}
+
+#[inline(never)]
+fn send<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff) -> i32 {
+    let (mut packet, len) = (Skb(skb), packet_len(skb));
+    match aside::send::<A, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry(skb)) {
+        Some(verdict) => end(packet, len, verdict),
+        None => GOES_ON,
+    }
+}
+
+#[inline(never)]
+fn refuse<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff) -> i32 {
+    let (mut packet, len) = (Skb(skb), packet_len(skb));
+    let verdict = aside::refuse::<A, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry(skb));
+    end(packet, len, verdict)
+}
+
+#[inline(always)]
+fn entry(skb: *mut __sk_buff) -> Entry {
+    // SAFETY: as above.
+    let (role, leaving) = unsafe { ((*skb).cb[ROLE], (*skb).cb[STAGE]) };
+    Entry {
+        role: match role {
+            it if it == Role::Pod as u32 => Role::Pod,
+            it if it == Role::Overlay as u32 => Role::Overlay,
+            _ => Role::Uplink,
+        },
+        stage: if leaving == 0 {
+            Stage::Tc
+        } else {
+            Stage::Leaving
+        },
+        device: device(skb),
+    }
+}
+
+/// What this host sends and nobody translates is not ours to count.
+#[inline(always)]
+fn end(packet: Skb, len: u64, verdict: Verdict) -> i32 {
+    let is_leaving = entry(packet.0).stage == Stage::Leaving;
+    if is_leaving && verdict.reason.kind() == reason::Kind::Pass {
+        return NEXT;
+    }
+    finish(packet, len, verdict)
+}

@@ -1,0 +1,596 @@
+//! Datagrams in pieces: in order, out of order, mixed with others, and those of others.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tidegate_abi::{
+    Proto, Reason,
+    fragment::{HELD_MAX, IDLE_TICKS},
+    frontend::flags::{INTERNAL, NODE_PORT},
+};
+use tidegate_frames::{
+    Checksum, Frame, Rng, explain_difference,
+    frame::{Chunk, Extension, Udp, tcp::SYN},
+    oracle::{
+        Options, Rewrite,
+        dissect::{Piece, dissect},
+        expected_unreachable, fragment, reassemble, translate,
+    },
+};
+use tidegate_journeys::{
+    Bench, Case, Out, bench, case, journeys,
+    machine::{Exit, Machine as _},
+    on_host::HostMachine,
+    textbook::{self, NARROW, POD, SIBLING, UPLINK},
+};
+
+journeys! {
+    udp: rule_5_6_1_a_large_datagram_reaches_its_backend_whole_and_so_does_the_answer,
+        rule_5_6_1_a_pod_reaches_a_cluster_ip_with_large_datagrams,
+        rule_5_6_1_the_first_fragment_may_belong_to_a_known_flow,
+        rule_5_6_2_equal_identifications_of_two_clients_stay_apart,
+        rule_5_6_2_pieces_of_another_datagram_are_not_taken_for_ours,
+        rule_5_6_3_pieces_in_any_order_arrive,
+        rule_5_6_3_a_large_datagram_backwards_arrives,
+        rule_5_6_3_interleaved_datagrams_backwards_arrive,
+        rule_5_6_4_no_more_pieces_are_held_than_a_datagram_can_have,
+        rule_5_6_5_a_first_fragment_without_its_ports_is_dropped,
+        rule_5_6_6_and_5_6_8_pieces_with_options_and_extensions_arrive,
+        rule_5_6_9_a_datagram_without_a_checksum_stays_without,
+        rule_5_6_12_a_piece_at_its_last_hop_is_dropped_and_only_the_first_is_answered,
+        rule_2_4_1_a_datagram_that_nobody_serves_is_refused_once,
+        pieces_longer_than_can_be_held_are_passed_when_they_come_too_early,
+        an_ipv6_packet_that_is_a_fragment_of_itself_is_whole;
+    tcp: rule_5_6_1_a_segment_in_pieces_is_translated,
+        rule_5_6_5_a_first_fragment_without_a_whole_tcp_header_is_dropped;
+    sctp: an_sctp_packet_in_pieces_is_left_to_the_kernel;
+    families: rule_3_2_9_pieces_that_no_service_owns_are_not_touched,
+        rule_3_2_9_pieces_of_other_protocols_are_never_held;
+}
+
+/// Identifications that no other test uses: the kernel's map of fragments is never cleared.
+fn fresh_id() -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    0x7a00_0001 + LAST.fetch_add(1, Ordering::Relaxed)
+}
+
+fn datagram(src: SocketAddr, dst: SocketAddr, size: usize) -> Frame<Udp> {
+    let payload: Vec<u8> = (0..size).map(|at| (at / 5) as u8).collect();
+    let frame = Frame::udp(src, dst).payload(payload);
+    frame.dont_fragment(false)
+}
+
+fn cut(frame: &[u8], mtu: usize) -> Vec<Vec<u8>> {
+    fragment(frame, mtu, fresh_id(), Options::Copied).expect("a datagram that can be cut")
+}
+
+fn piece(frame: &[u8]) -> Piece {
+    dissect(frame).expect("a whole frame").piece
+}
+
+fn source(frame: &[u8]) -> IpAddr {
+    dissect(frame).expect("a whole frame").src
+}
+
+/// A way in.
+type Enter = fn(&mut Bench<'_>, &[u8]) -> Exit;
+
+const BY_UPLINK: (Enter, u32) = (|bench, frame| bench.uplink(frame), UPLINK);
+const BY_POD: (Enter, u32) = (|bench, frame| bench.pod(POD, frame), POD);
+
+/// All frames enter, and those that were held enter again behind the first of their datagram. The result
+/// is where each went in the end.
+#[track_caller]
+fn through(bench: &mut Bench<'_>, (enter, device): (Enter, u32), frames: &[Vec<u8>]) -> Vec<Exit> {
+    let (mut ends, mut held) = (Vec::new(), HashMap::<IpAddr, usize>::new());
+    bench.machine.listen();
+    for frame in frames {
+        let exit = enter(bench, frame);
+        if exit.reason == Some(Reason::FragmentHeld) {
+            exit.is_dropped(Reason::FragmentHeld);
+            assert_eq!(piece(frame), Piece::Later);
+            *held.entry(source(frame)).or_default() += 1;
+            continue;
+        }
+        ends.push(exit);
+        let waiting = held.get_mut(&source(frame)).map_or(0, std::mem::take);
+        if piece(frame) == Piece::First && waiting > 0 {
+            let again = bench.machine.released(device, waiting);
+            assert_eq!(again.len(), waiting, "frames that were sent in again");
+            for frame in again {
+                assert!(frames.contains(&frame), "a frame that was never held");
+                ends.push(enter(bench, &frame));
+            }
+        }
+    }
+    let left: usize = held.values().sum();
+    assert_eq!(left, 0, "frames that are held still");
+    assert_eq!(ends.len(), frames.len());
+    ends
+}
+
+/// Each piece went this way, and together they are the translated datagram.
+#[track_caller]
+fn are_translated(
+    ends: &[Exit],
+    whole: &[u8],
+    reasons: [Reason; 2],
+    (src, dst): (SocketAddr, SocketAddr),
+    out: Out,
+    mask: u16,
+) {
+    let [first, later] = reasons;
+    for exit in ends {
+        let reason = if piece(&exit.sent) == Piece::First {
+            first
+        } else {
+            later
+        };
+        exit.is_translated_piece(reason, src, dst, out, mask);
+    }
+    let frames: Vec<_> = ends.iter().map(|exit| exit.frame.clone()).collect();
+    let joined = reassemble(&frames).expect("the backend can join them");
+    assert_eq!(joined.len(), 1);
+    let rewrite = Rewrite {
+        src,
+        dst,
+        ttl_minus: 1,
+        macs: None,
+    };
+    let expected = translate(whole, rewrite);
+    // The identification of what was one packet says nothing; the data does.
+    let (there, wanted) = (body(&joined[0]), body(&expected));
+    assert_eq!(explain_difference(wanted, there), "");
+}
+
+/// Transport header and data.
+fn body(frame: &[u8]) -> &[u8] {
+    let anatomy = dissect(frame).expect("a whole frame");
+    &frame[anatomy.transport..anatomy.end]
+}
+
+const NEW: [Reason; 2] = [Reason::NewFlow, Reason::KnownFlow];
+const KNOWN: [Reason; 2] = [Reason::KnownFlow; 2];
+const REPLY: [Reason; 2] = [Reason::KnownReply; 2];
+
+/// Whom the backend of the client's flow sees.
+#[track_caller]
+fn seen(bench: &Bench<'_>, case: &Case, client: SocketAddr, dialled: SocketAddr) -> SocketAddr {
+    bench.record(case.tuple(client, dialled)).out.src
+}
+
+/// What the identification of the forward direction is changed by.
+fn mask(client: SocketAddr, seen: SocketAddr) -> u16 {
+    if seen == client { 0 } else { seen.port() }
+}
+
+fn rule_5_6_1_a_large_datagram_reaches_its_backend_whole_and_so_does_the_answer(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let roles = case.places.roles;
+    let (client, dialled) = (roles.client, roles.node_port);
+    for (pod, out) in [
+        (roles.backend, Out::Pod(POD)),
+        (roles.remote_backend, Out::Link(UPLINK)),
+    ] {
+        for size in [1_600, 4_000, 65_507] {
+            bench.serve(case, dialled, NODE_PORT, &[pod]);
+            let whole = datagram(client, dialled, size).build();
+            let ends = through(bench, BY_UPLINK, &cut(&whole, 1500));
+            let seen = seen(bench, case, client, dialled);
+            are_translated(&ends, &whole, NEW, (seen, pod), out, mask(client, seen));
+
+            let whole = datagram(pod, seen, size).build();
+            let way = if out == Out::Pod(POD) {
+                BY_POD
+            } else {
+                BY_UPLINK
+            };
+            let ends = through(bench, way, &cut(&whole, 1500));
+            let back = Out::Link(UPLINK);
+            are_translated(&ends, &whole, REPLY, (dialled, client), back, 0);
+        }
+    }
+}
+
+fn rule_5_6_1_a_pod_reaches_a_cluster_ip_with_large_datagrams(bench: &mut Bench<'_>, case: &Case) {
+    let roles = case.places.roles;
+    let pod = SocketAddr::new(roles.backend.ip(), 41_000);
+    for (backend, out) in [
+        (case.places.sibling, Out::Pod(SIBLING)),
+        (roles.remote_backend, Out::Link(UPLINK)),
+        (roles.backend, Out::Pod(POD)),
+    ] {
+        bench.serve(case, roles.service, INTERNAL, &[backend]);
+        let whole = datagram(pod, roles.service, 4_000).build();
+        let mut frames = cut(&whole, 1500);
+        for frame in &mut frames {
+            // The bench gives a pod's frames the pod's cards; frames that come again have them already.
+            frame[..12].copy_from_slice(&[7; 12]);
+        }
+        frames.reverse();
+        let ends = through(bench, BY_POD, &frames);
+        let seen = seen(bench, case, pod, roles.service);
+        are_translated(&ends, &whole, NEW, (seen, backend), out, mask(pod, seen));
+    }
+}
+
+fn rule_5_6_1_the_first_fragment_may_belong_to_a_known_flow(bench: &mut Bench<'_>, case: &Case) {
+    let roles = case.places.roles;
+    let (client, dialled) = (roles.client, roles.node_port);
+    bench.serve(case, dialled, NODE_PORT, &[roles.remote_backend]);
+    let seen = bench.uplink(&case.first(client, dialled)).src();
+    for _ in 0..3 {
+        let whole = datagram(client, dialled, 3_000).build();
+        let ends = through(bench, BY_UPLINK, &cut(&whole, 1500));
+        let (ends_at, out) = ((seen, roles.remote_backend), Out::Link(UPLINK));
+        are_translated(&ends, &whole, KNOWN, ends_at, out, seen.port());
+    }
+}
+
+/// The pieces of two datagrams, taken in turn.
+fn interleaved(a: &[Vec<u8>], b: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let pairs = a.iter().zip(b);
+    pairs.flat_map(|(a, b)| [a.clone(), b.clone()]).collect()
+}
+
+fn rule_5_6_2_equal_identifications_of_two_clients_stay_apart(bench: &mut Bench<'_>, case: &Case) {
+    two_clients(bench, case, false);
+}
+
+fn rule_5_6_3_interleaved_datagrams_backwards_arrive(bench: &mut Bench<'_>, case: &Case) {
+    two_clients(bench, case, true);
+}
+
+/// T55: two clients, one identification, one masquerading node.
+fn two_clients(bench: &mut Bench<'_>, case: &Case, backwards: bool) {
+    let (roles, dialled) = (case.places.roles, case.places.roles.node_port);
+    let clients = [roles.client, case.places.neighbour];
+    for pod in [roles.remote_backend, roles.backend] {
+        bench.serve(case, dialled, NODE_PORT, &[pod]);
+        let id = fresh_id();
+        let wholes = clients.map(|client| {
+            let frame = datagram(client, dialled, 4_000).tos(client.ip().is_ipv4().into());
+            frame.build()
+        });
+        let [a, b] = [0, 1].map(|n| {
+            fragment(&wholes[n], 1500, id, Options::All).expect("a datagram that can be cut")
+        });
+        let mut frames = interleaved(&a, &b);
+        if backwards {
+            frames.reverse();
+        }
+        let ends = through(bench, BY_UPLINK, &frames);
+        let out = if pod == roles.backend {
+            Out::Pod(POD)
+        } else {
+            Out::Link(UPLINK)
+        };
+        for (client, whole) in clients.into_iter().zip(&wholes) {
+            let own = ends
+                .iter()
+                .filter(|exit| source(&exit.sent) == client.ip())
+                .cloned();
+            let own: Vec<_> = own.collect();
+            let seen = seen(bench, case, client, dialled);
+            are_translated(&own, whole, NEW, (seen, pod), out, mask(client, seen));
+        }
+        // All of them at one backend, which knows nothing of clients.
+        let all: Vec<_> = ends.iter().map(|exit| exit.frame.clone()).collect();
+        assert_eq!(reassemble(&all).map(|joined| joined.len()), Ok(2));
+    }
+}
+
+fn rule_5_6_2_pieces_of_another_datagram_are_not_taken_for_ours(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let roles = case.places.roles;
+    let (client, dialled) = (roles.client, roles.node_port);
+    bench.serve(case, dialled, NODE_PORT, &[roles.backend]);
+    let whole = datagram(client, dialled, 3_000).build();
+    let (ours, others) = (cut(&whole, 1500), cut(&whole, 1500));
+    let exit = bench.uplink(&ours[0]);
+    exit.is_translated_piece(NEW[0], client, roles.backend, Out::Pod(POD), 0);
+    // Another identification, or another source: its first piece has not come.
+    bench.uplink(&others[1]).is_dropped(Reason::FragmentHeld);
+    let elsewhere = datagram(case.places.neighbour, dialled, 3_000).build();
+    let stranger = &cut(&elsewhere, 1500)[1];
+    bench.uplink(stranger).is_dropped(Reason::FragmentHeld);
+    let exit = bench.uplink(&ours[1]);
+    exit.is_translated_piece(KNOWN[1], client, roles.backend, Out::Pod(POD), 0);
+}
+
+fn rule_5_6_3_pieces_in_any_order_arrive(bench: &mut Bench<'_>, case: &Case) {
+    let roles = case.places.roles;
+    let (client, dialled, pod) = (roles.client, roles.node_port, roles.remote_backend);
+    let mut rng = Rng::new(7);
+    for round in 0..12 {
+        bench.serve(case, dialled, NODE_PORT, &[pod]);
+        let whole = datagram(client, dialled, 5_000 + round).build();
+        let mut frames = cut(&whole, 1280);
+        for last in (1..frames.len()).rev() {
+            frames.swap(last, rng.below(last + 1));
+        }
+        let ends = through(bench, BY_UPLINK, &frames);
+        let seen = seen(bench, case, client, dialled);
+        let out = Out::Link(UPLINK);
+        are_translated(&ends, &whole, NEW, (seen, pod), out, seen.port());
+    }
+}
+
+fn rule_5_6_3_a_large_datagram_backwards_arrives(bench: &mut Bench<'_>, case: &Case) {
+    let roles = case.places.roles;
+    let (client, dialled) = (roles.client, roles.node_port);
+    bench.serve(case, dialled, NODE_PORT, &[roles.backend]);
+    for mtu in [1500, 1280] {
+        let whole = datagram(client, dialled, 65_000).build();
+        let mut frames = cut(&whole, mtu);
+        assert!(frames.len() > 40);
+        frames.reverse();
+        let ends = through(bench, BY_UPLINK, &frames);
+        let reasons = [ends[0].reason.expect("a reason"), KNOWN[1]];
+        let out = Out::Pod(POD);
+        are_translated(&ends, &whole, reasons, (client, roles.backend), out, 0);
+    }
+}
+
+fn rule_5_6_4_no_more_pieces_are_held_than_a_datagram_can_have(bench: &mut Bench<'_>, case: &Case) {
+    let roles = case.places.roles;
+    bench.serve(case, roles.node_port, NODE_PORT, &[roles.backend]);
+    let frames = cut(&datagram(roles.client, roles.node_port, 9_000).build(), 120);
+    let most = HELD_MAX as usize;
+    assert!(frames.len() > most + 2);
+    for (index, frame) in frames[1..].iter().enumerate() {
+        let exit = bench.uplink(frame);
+        if index < most {
+            exit.is_dropped(Reason::FragmentHeld);
+        } else {
+            exit.is_dropped(Reason::FragmentLost);
+        }
+    }
+    // Let them go, for the tests that follow.
+    bench.machine.listen();
+    bench.uplink(&frames[0]);
+    assert_eq!(bench.machine.released(UPLINK, most).len(), most);
+}
+
+fn rule_5_6_5_a_first_fragment_without_its_ports_is_dropped(bench: &mut Bench<'_>, case: &Case) {
+    let roles = case.places.roles;
+    bench.serve(case, roles.node_port, NODE_PORT, &[roles.backend]);
+    for length in 0..8 {
+        let sent = first_of(roles.client, roles.node_port, 17, length);
+        bench.uplink(&sent).is_dropped(Reason::Truncated);
+    }
+    assert_eq!(bench.machine.records(), []);
+}
+
+fn rule_5_6_5_a_first_fragment_without_a_whole_tcp_header_is_dropped(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let roles = case.places.roles;
+    bench.serve(case, roles.node_port, NODE_PORT, &[roles.backend]);
+    for length in 0..20 {
+        let sent = first_of(roles.client, roles.node_port, 6, length);
+        bench.uplink(&sent).is_dropped(Reason::Truncated);
+    }
+    assert_eq!(bench.machine.records(), []);
+}
+
+/// A first fragment with only so much in it.
+fn first_of(src: SocketAddr, dst: SocketAddr, protocol: u8, length: usize) -> Vec<u8> {
+    let frame = Frame::raw(src, dst, protocol).payload(vec![0x11; length]);
+    match src {
+        SocketAddr::V4(_) => frame.more_fragments(true).build(),
+        SocketAddr::V6(_) => {
+            let header = Extension::fragment(0, true, fresh_id());
+            frame.extension(header).build()
+        }
+    }
+}
+
+fn rule_5_6_6_and_5_6_8_pieces_with_options_and_extensions_arrive(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let roles = case.places.roles;
+    let (client, dialled, pod) = (roles.client, roles.node_port, roles.remote_backend);
+    let plain = || datagram(client, dialled, 4_000);
+    let dressed = match client {
+        SocketAddr::V4(_) => vec![
+            plain().ip_options(&[148, 4, 0, 0]),
+            plain().ip_options(&[7, 7, 4, 0, 0, 0, 0, 148, 4, 0, 0]),
+            plain().ip_options(&[1; 40]),
+        ],
+        SocketAddr::V6(_) => vec![
+            plain().extension(Extension::hop_by_hop(1)),
+            // Behind the fragment header, so that only the first piece has it.
+            plain().extension(Extension::destination_options(2)),
+            plain()
+                .extension(Extension::hop_by_hop(2))
+                .extension(Extension::destination_options(1)),
+        ],
+    };
+    for frame in dressed {
+        for options in [Options::Copied, Options::All] {
+            for backwards in [false, true] {
+                bench.serve(case, dialled, NODE_PORT, &[pod]);
+                let whole = frame.build();
+                let mut frames =
+                    fragment(&whole, 1500, fresh_id(), options).expect("it can be cut");
+                if backwards {
+                    frames.reverse();
+                }
+                let ends = through(bench, BY_UPLINK, &frames);
+                let seen = seen(bench, case, client, dialled);
+                let out = Out::Link(UPLINK);
+                are_translated(&ends, &whole, NEW, (seen, pod), out, seen.port());
+            }
+        }
+    }
+}
+
+fn rule_5_6_9_a_datagram_without_a_checksum_stays_without(bench: &mut Bench<'_>, case: &Case) {
+    let roles = case.places.roles;
+    let (client, dialled) = (roles.client, roles.node_port);
+    if client.is_ipv6() {
+        return;
+    }
+    bench.serve(case, dialled, NODE_PORT, &[roles.backend]);
+    let whole = datagram(client, dialled, 3_000).checksum(Checksum::Zero);
+    let whole = whole.build();
+    let ends = through(bench, BY_UPLINK, &cut(&whole, 1500));
+    let out = Out::Pod(POD);
+    are_translated(&ends, &whole, NEW, (client, roles.backend), out, 0);
+}
+
+fn rule_5_6_12_a_piece_at_its_last_hop_is_dropped_and_only_the_first_is_answered(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let roles = case.places.roles;
+    let (client, dialled) = (roles.client, roles.node_port);
+    bench.serve(case, dialled, NODE_PORT, &[roles.backend]);
+    bench.uplink(&case.first(client, dialled));
+    let frames = cut(&datagram(client, dialled, 3_000).ttl(1).build(), 1500);
+    let exit = bench.uplink(&frames[0]);
+    let [kind, code] = if client.is_ipv4() { [11, 0] } else { [3, 0] };
+    let expected = expected_unreachable(&frames[0], kind, code, None);
+    exit.is_answered(Reason::TtlExceeded, &expected);
+    for frame in &frames[1..] {
+        bench.uplink(frame).is_dropped(Reason::TtlExceeded);
+    }
+}
+
+fn rule_2_4_1_a_datagram_that_nobody_serves_is_refused_once(bench: &mut Bench<'_>, case: &Case) {
+    let roles = case.places.roles;
+    bench.serve(case, roles.node_port, NODE_PORT, &[]);
+    let frames = cut(
+        &datagram(roles.client, roles.node_port, 4_000).build(),
+        1500,
+    );
+    let exit = bench.uplink(&frames[0]);
+    exit.is_answered(Reason::NoEndpoints, &case.refusal(&frames[0]));
+    for frame in &frames[1..] {
+        let exit = bench.uplink(frame);
+        assert_eq!(exit.frame, exit.sent, "{exit:?}");
+        assert_ne!(exit.reason, Some(Reason::FragmentHeld));
+    }
+    assert_eq!(bench.machine.records(), []);
+}
+
+fn pieces_longer_than_can_be_held_are_passed_when_they_come_too_early(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let roles = case.places.roles;
+    let (client, dialled) = (roles.client, roles.node_port);
+    bench.serve(case, dialled, NODE_PORT, &[case.places.sibling]);
+    let frames = cut(&datagram(client, dialled, 9_000).build(), 3_000);
+    bench.uplink(&frames[1]).is_passed(Reason::Fragment);
+}
+
+fn an_ipv6_packet_that_is_a_fragment_of_itself_is_whole(bench: &mut Bench<'_>, case: &Case) {
+    let roles = case.places.roles;
+    let (client, dialled, pod) = (roles.client, roles.node_port, roles.backend);
+    if client.is_ipv4() {
+        return;
+    }
+    bench.serve(case, dialled, NODE_PORT, &[pod]);
+    let header = Extension::fragment(0, false, fresh_id());
+    let sent = Frame::udp(client, dialled).extension(header).payload("x");
+    let exit = bench.uplink(&sent.build());
+    exit.is_translated(Reason::NewFlow, client, pod, Out::Pod(POD));
+}
+
+fn rule_5_6_1_a_segment_in_pieces_is_translated(bench: &mut Bench<'_>, case: &Case) {
+    let roles = case.places.roles;
+    let (client, dialled, pod) = (roles.client, roles.node_port, case.places.narrow_backend);
+    bench.serve(case, dialled, NODE_PORT, &[pod]);
+    let segment = Frame::tcp(client, dialled).flags(SYN).payload([5; 3_000]);
+    let whole = segment.dont_fragment(false).build();
+    let mut frames = cut(&whole, 1_280);
+    frames.reverse();
+    let ends = through(bench, BY_UPLINK, &frames);
+    let seen = seen(bench, case, client, dialled);
+    let out = Out::Link(NARROW);
+    are_translated(&ends, &whole, NEW, (seen, pod), out, seen.port());
+}
+
+fn an_sctp_packet_in_pieces_is_left_to_the_kernel(bench: &mut Bench<'_>, case: &Case) {
+    let roles = case.places.roles;
+    bench.serve(case, roles.node_port, NODE_PORT, &[roles.backend]);
+    let whole = Frame::sctp(roles.client, roles.node_port).chunk(Chunk::init(1));
+    let whole = whole.payload([7; 900]).dont_fragment(false).build();
+    for frame in cut(&whole, 576) {
+        bench.uplink(&frame).is_passed(Reason::Fragment);
+    }
+}
+
+fn rule_3_2_9_pieces_that_no_service_owns_are_not_touched(bench: &mut Bench<'_>, case: &Case) {
+    let roles = case.places.roles;
+    bench.serve(case, roles.node_port, NODE_PORT, &[roles.backend]);
+    for dst in [case.places.elsewhere, roles.backend] {
+        for backwards in [false, true] {
+            let mut frames = cut(&datagram(roles.client, dst, 4_000).build(), 1500);
+            if backwards {
+                frames.reverse();
+            }
+            for exit in through(bench, BY_UPLINK, &frames) {
+                exit.is_passed(match piece(&exit.sent) {
+                    Piece::First => Reason::NotService,
+                    _ => Reason::Fragment,
+                });
+            }
+        }
+    }
+    assert_eq!(bench.machine.records(), []);
+}
+
+fn rule_3_2_9_pieces_of_other_protocols_are_never_held(bench: &mut Bench<'_>, case: &Case) {
+    let roles = case.places.roles;
+    bench.serve(case, roles.node_port, NODE_PORT, &[roles.backend]);
+    let ping = Frame::echo(roles.client, case.places.sibling, 1, 1).payload([1; 3_000]);
+    let mut frames = cut(&ping.dont_fragment(false).build(), 1500);
+    for protocol in [47, 50, 132] {
+        let frame = Frame::raw(roles.client, case.places.sibling, protocol);
+        let frame = frame.payload([2; 3_000]).dont_fragment(false);
+        frames.extend(cut(&frame.build(), 1500));
+    }
+    for frame in frames.iter().rev().chain(&frames) {
+        bench.uplink(frame).is_passed(Reason::Fragment);
+        bench.pod(POD, frame).is_passed(Reason::Fragment);
+    }
+}
+
+#[test]
+fn rule_5_6_4_a_datagram_is_given_up_after_half_a_minute() {
+    for case in case::udp() {
+        let roles = case.places.roles;
+        let (client, dialled) = (roles.client, roles.node_port);
+        let mut machine = HostMachine::new();
+        bench::on(&mut machine, &case).serve(&case, dialled, NODE_PORT, &[roles.backend]);
+        let frames = cut(&datagram(client, dialled, 4_000).build(), 1500);
+        let run = |machine: &mut HostMachine, frame: &[u8], after: u32| {
+            let tick = machine.tick() + after;
+            machine.0.world.tick.set(tick);
+            bench::on(machine, &case).uplink(frame)
+        };
+        // In time, and too late: the identification may be another datagram's by now.
+        let exit = run(&mut machine, &frames[0], 0);
+        exit.is_translated_piece(NEW[0], client, roles.backend, Out::Pod(POD), 0);
+        let exit = run(&mut machine, &frames[1], IDLE_TICKS);
+        exit.is_translated_piece(KNOWN[1], client, roles.backend, Out::Pod(POD), 0);
+        let exit = run(&mut machine, &frames[2], 1 + IDLE_TICKS);
+        exit.is_dropped(Reason::FragmentHeld);
+        // What was held for too long does not come back behind a late first piece.
+        machine.listen();
+        let exit = run(&mut machine, &frames[0], 1 + IDLE_TICKS);
+        assert_eq!(exit.reason, Some(Reason::KnownFlow));
+        assert_eq!(machine.released(UPLINK, 0), [[0; 0]; 0]);
+        assert_eq!(Proto::UDP, case.proto);
+    }
+}
