@@ -22,6 +22,10 @@ pub enum Proto {
     Udp,
 }
 
+impl Proto {
+    pub const BOTH: [Self; 2] = [Self::Tcp, Self::Udp];
+}
+
 /// What a client learns from one question.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Answer {

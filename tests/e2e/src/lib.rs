@@ -1,7 +1,17 @@
 //! Real sockets through real namespaces: the scene, its Services, and clients that say what they met.
 
 mod client;
+mod probe;
 mod setup;
+mod svc;
+mod talker;
+mod wait;
+mod world;
 
 pub use client::{Answer, Proto, Udp, ask, ask_from, ask_many, dial};
+pub use probe::{Outcome, all_silent, backends, probe, refused, served_by, silent, sticks};
 pub use setup::{SERVICE_PORT, ServiceSpec, Setup};
+pub use svc::{Ep, Svc};
+pub use talker::{Fate, Talker, summary};
+pub use wait::soon;
+pub use world::{Borrowed, Shared, World, WorldBuilder};

@@ -17,7 +17,7 @@ use crate::client::{Proto, ask};
 /// Every Service has this port.
 pub const SERVICE_PORT: u16 = 80;
 /// Every pod listens on this one.
-const TARGET: u16 = 8080;
+pub(crate) const TARGET: u16 = 8080;
 
 /// The scene of a test. Dropping it removes everything.
 pub struct Setup {

@@ -33,6 +33,7 @@ pub struct AgentSpec {
     ns: Netns,
     node: String,
     attach: String,
+    pods_are: [&'static str; 4],
     extra: Vec<OsString>,
     api: PathBuf,
     state: PathBuf,
@@ -77,6 +78,7 @@ impl AgentSpec {
             ns: node.ns.clone(),
             node: node.name.to_owned(),
             attach: "auto".to_owned(),
+            pods_are: ["--pod-device", "veth*", "--overlay-device", "none*"],
             extra: Vec::new(),
             api: dir("run")?.join("api.sock"),
             state: dir("state")?,
@@ -88,6 +90,12 @@ impl AgentSpec {
     /// `auto`, `xdp`, `xdp-generic` or `tc`.
     pub fn attach(mut self, mode: &str) -> Self {
         mode.clone_into(&mut self.attach);
+        self
+    }
+
+    /// The pods' devices count as tunnels, so that no device says "a pod sent this".
+    pub fn pods_unknown(mut self) -> Self {
+        self.pods_are = ["--pod-device", "none*", "--overlay-device", "veth*"];
         self
     }
 
@@ -104,14 +112,8 @@ impl AgentSpec {
             .arg("run")
             .arg("--manifests")
             .arg(self.manifests.path());
-        command.args([
-            "--node-name",
-            &self.node,
-            "--uplink",
-            "eth0",
-            "--pod-device",
-            "veth*",
-        ]);
+        command.args(["--node-name", &self.node, "--uplink", "eth0"]);
+        command.args(self.pods_are);
         command.args(["--attach", &self.attach]);
         command
             .arg("--api")

@@ -34,6 +34,7 @@ pub struct EchoServer {
 #[derive(Debug, Default)]
 struct Seen {
     connections: AtomicU64,
+    open: AtomicU64,
     datagrams: AtomicU64,
 }
 
@@ -71,6 +72,11 @@ impl EchoServer {
     /// TCP connections accepted so far.
     pub fn connections(&self) -> u64 {
         self.seen.connections.load(Ordering::Relaxed)
+    }
+
+    /// TCP connections that it holds now.
+    pub fn open(&self) -> u64 {
+        self.seen.open.load(Ordering::Relaxed)
     }
 
     /// UDP datagrams received so far.
@@ -161,6 +167,7 @@ impl Loop {
             self.epoll
                 .add(connection.stream(), event(fd, connection.wants()))?;
             self.connections.insert(fd, connection);
+            self.count_open();
         }
     }
 
@@ -174,8 +181,14 @@ impl Loop {
         } else {
             // Closing the socket takes it out of the epoll set, too.
             self.connections.remove(&fd);
+            self.count_open();
         }
         Ok(())
+    }
+
+    fn count_open(&self) {
+        let open = self.connections.len() as u64;
+        self.seen.open.store(open, Ordering::Relaxed);
     }
 
     fn answer_datagrams(&mut self) -> io::Result<()> {

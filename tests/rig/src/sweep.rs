@@ -7,6 +7,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::process::{self, Command};
+use std::sync::Once;
 
 use crate::bpffs::{BPFFS, PINS_PREFIX};
 use crate::netns::{NAMED, Netns};
@@ -62,6 +63,20 @@ pub fn sweep_own() -> Swept {
     let swept = remove(|pid| pid == process::id());
     owner::forget(process::id());
     swept
+}
+
+/// Calls [`sweep_own`] when the process ends: for scenes that several tests share, which no test
+/// may drop.
+pub fn sweep_own_at_exit() {
+    extern "C" fn sweep_now() {
+        sweep_own();
+    }
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the function lives as long as the program, and needs nothing that `main` owns.
+        // When it cannot be noted, the next run sweeps.
+        let _noted = unsafe { libc::atexit(sweep_now) };
+    });
 }
 
 fn remove(is_due: impl Fn(u32) -> bool) -> Swept {

@@ -235,12 +235,15 @@ impl Node {
     }
 }
 
-/// Addresses that work at once, without waiting to see whether somebody else has them.
+/// Addresses that work at once, without waiting to see whether somebody else has them; and routes that
+/// stay as they are, whatever a node says about a packet that it sends back to the LAN.
 fn quiet_ipv6(ns: &Netns) -> Result<()> {
     for scope in ["all", "default"] {
         ns.sysctl(&format!("ipv6.conf.{scope}.accept_dad"), 0)?;
         ns.sysctl(&format!("ipv6.conf.{scope}.accept_ra"), 0)?;
         ns.sysctl(&format!("ipv4.conf.{scope}.rp_filter"), 0)?;
+        ns.sysctl(&format!("ipv4.conf.{scope}.accept_redirects"), 0)?;
+        ns.sysctl(&format!("ipv6.conf.{scope}.accept_redirects"), 0)?;
     }
     Ok(())
 }

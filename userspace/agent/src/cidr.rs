@@ -28,6 +28,25 @@ impl Cidr {
         mask(ip, self.prefix) == self.base && ip.is_ipv4() == self.base.is_ipv4()
     }
 
+    /// Its first address, and how many bits of it count.
+    pub(crate) fn parts(&self) -> (IpAddr, u8) {
+        (self.base, self.prefix)
+    }
+
+    /// Its last address.
+    pub(crate) fn last(&self) -> IpAddr {
+        match self.base {
+            IpAddr::V4(ip) => {
+                let hosts = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
+                IpAddr::V4((ip.to_bits() | hosts).into())
+            }
+            IpAddr::V6(ip) => {
+                let hosts = u128::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
+                IpAddr::V6((ip.to_bits() | hosts).into())
+            }
+        }
+    }
+
     /// As the data path stores it; `None` for IPv6.
     pub(crate) fn range4(&self) -> Option<Range4> {
         let IpAddr::V4(base) = self.base else {

@@ -4,17 +4,24 @@
 
 mod file;
 mod options;
+mod pool;
+mod ranges;
 #[cfg(test)]
 mod tests;
 mod values;
 
-use std::{fs, net::IpAddr, path::PathBuf};
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
 
 use tidegate_abi::settings::SERVICE_RANGES;
 use tidegate_loader::Attach;
 
 pub(crate) use options::Options;
-pub(crate) use values::{AttachMode, CgroupChoice, LogFormat, NodePortAddresses};
+pub(crate) use pool::Pool;
+pub(crate) use values::{AttachMode, CgroupChoice, HealthAddress, LogFormat, NodePortAddresses};
 
 use crate::{
     cidr::{Cidr, PortRange},
@@ -41,8 +48,11 @@ pub(crate) struct Config {
     pub(crate) nodeport_addresses: Vec<NodePortAddresses>,
     pub(crate) nodeport_range: PortRange,
     pub(crate) service_cidr: Vec<Cidr>,
+    /// Empty: no Service is given a load-balancer address.
+    pub(crate) lb_pool: Vec<Pool>,
     pub(crate) pod_cidr: Vec<Cidr>,
     pub(crate) external_clusterip: bool,
+    pub(crate) masquerade_all: bool,
     pub(crate) attach: AttachMode,
     /// `None`: find the mount.
     pub(crate) cgroup: Option<CgroupChoice>,
@@ -51,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) api: PathBuf,
     pub(crate) state_dir: PathBuf,
     pub(crate) bpffs: PathBuf,
+    pub(crate) health_address: HealthAddress,
     pub(crate) log_format: LogFormat,
     pub(crate) detach_on_exit: bool,
     /// Device flags that the user gave, for the check that named devices exist.
@@ -88,8 +99,10 @@ impl Config {
                 last: 32_767,
             }),
             service_cidr: or(said.service_cidr, ["10.96.0.0/12"])?,
+            lb_pool: said.lb_pool,
             pod_cidr: said.pod_cidr,
             external_clusterip: said.external_clusterip.unwrap_or(false),
+            masquerade_all: said.masquerade_all.unwrap_or(false),
             attach: said.attach.unwrap_or(AttachMode(Attach::Auto)),
             cgroup: said.cgroup,
             flows: said.flows.unwrap_or(tidegate_abi::maps::FLOWS_MAX),
@@ -100,6 +113,9 @@ impl Config {
             api: said.api.unwrap_or_else(|| API.into()),
             state_dir: said.state_dir.unwrap_or_else(|| "/var/lib/tidegate".into()),
             bpffs: said.bpffs.unwrap_or_else(|| BPFFS.into()),
+            health_address: said.health_address.unwrap_or(HealthAddress::At(
+                (Ipv4Addr::UNSPECIFIED, values::HEALTH_PORT).into(),
+            )),
             log_format: said.log_format.unwrap_or(LogFormat::Text),
             detach_on_exit: said.detach_on_exit.unwrap_or(false),
             named_devices,
@@ -137,7 +153,7 @@ impl Config {
                 )));
             }
         }
-        Ok(())
+        self.check_ranges()
     }
 }
 

@@ -14,7 +14,10 @@ use std::{
 use tidegate_abi::{
     Address, Device, Ip4, Ip6, LocalPod, Settings,
     device::flags::PEER,
-    settings::{Range4, Range6, flags::EXTERNAL_CLUSTER_IP},
+    settings::{
+        Range4, Range6,
+        flags::{EXTERNAL_CLUSTER_IP, MASQUERADE_ALL},
+    },
 };
 use tidegate_loader::Role;
 
@@ -83,11 +86,13 @@ impl Facts {
             node6: self.primary(),
             masquerade_min: config.masquerade_ports.first,
             masquerade_max: config.masquerade_ports.last,
-            flags: if config.external_clusterip {
-                EXTERNAL_CLUSTER_IP
-            } else {
-                0
-            },
+            flags: [
+                (config.external_clusterip, EXTERNAL_CLUSTER_IP),
+                (config.masquerade_all, MASQUERADE_ALL),
+            ]
+            .into_iter()
+            .filter(|(is_on, _)| *is_on)
+            .fold(0, |all, (_, flag)| all | flag),
             ..Settings::default()
         };
         // More blocks than entries were refused when the configuration was read.

@@ -2,7 +2,7 @@
 
 use tidegate_abi::{
     Backend, BackendId, Counter, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod,
-    Settings,
+    Settings, SourceRangeKey,
 };
 use tidegate_loader::{Attach, Attached, DataPath, Error, Role};
 
@@ -30,9 +30,11 @@ pub(crate) trait Maps<A> {
     fn set_local_pod(&mut self, addr: A, pod: Option<LocalPod>) -> Result<(), Error>;
     fn set_frontend(&mut self, key: FrontendKey<A>, value: Option<Frontend>) -> Result<(), Error>;
     fn set_backend(&mut self, id: BackendId, value: Backend<A>) -> Result<(), Error>;
+    fn set_source_range(&mut self, key: SourceRangeKey<A>, admitted: bool) -> Result<(), Error>;
     fn local_pods(&self) -> Result<Vec<(A, LocalPod)>, Error>;
     fn frontends(&self) -> Result<Vec<(FrontendKey<A>, Frontend)>, Error>;
     fn backends(&self) -> Result<Vec<Backend<A>>, Error>;
+    fn source_ranges(&self) -> Result<Vec<SourceRangeKey<A>>, Error>;
     fn flows(&self) -> Result<Vec<FlowRecord<A>>, Error>;
 }
 
@@ -92,6 +94,13 @@ macro_rules! maps {
             fn set_backend(&mut self, id: BackendId, value: Backend<$family>) -> Result<(), Error> {
                 self.set_backend(id, value)
             }
+            fn set_source_range(
+                &mut self,
+                key: SourceRangeKey<$family>,
+                admitted: bool,
+            ) -> Result<(), Error> {
+                self.set_source_range(key, admitted)
+            }
             fn local_pods(&self) -> Result<Vec<($family, LocalPod)>, Error> {
                 self.local_pods()
             }
@@ -100,6 +109,9 @@ macro_rules! maps {
             }
             fn backends(&self) -> Result<Vec<Backend<$family>>, Error> {
                 self.backends()
+            }
+            fn source_ranges(&self) -> Result<Vec<SourceRangeKey<$family>>, Error> {
+                self.source_ranges()
             }
             fn flows(&self) -> Result<Vec<FlowRecord<$family>>, Error> {
                 self.flows()

@@ -11,6 +11,7 @@ mod config;
 mod devices;
 mod failure;
 mod glob;
+mod health;
 mod kernel;
 mod logging;
 mod netlink;
@@ -20,6 +21,12 @@ mod reconcile;
 mod show;
 mod sources;
 mod start;
+mod state;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the kernel side that deletes is made next")
+)]
+mod sweep;
 mod view;
 
 use std::{path::Path, process::ExitCode};

@@ -19,8 +19,10 @@ use std::{
     time::Instant,
 };
 
-use tidegate_abi::{LocalPod, Settings};
-use tidegate_control::{Compiled, Limits, NodeFacts, Planner, Store, Write, compile};
+use tidegate_abi::{Family, LocalPod, Settings};
+use tidegate_control::{
+    Compiled, Limits, NodeFacts, Planner, Severity, Store, Write, compile, health, node::zone_of,
+};
 use tidegate_loader::Error;
 
 pub(crate) use run::{Inputs, run};
@@ -28,9 +30,11 @@ pub(crate) use run::{Inputs, run};
 use crate::{
     config::Config,
     devices::Facts,
+    health::{Health, Scope, ServicePorts},
     kernel::Kernel,
     netlink::Snapshot,
     sources::{Batch, Change},
+    state::Allocator,
 };
 use attach::Attachments;
 use problems::Problems;
@@ -42,6 +46,7 @@ pub(crate) struct Reconciler<K> {
     /// Where the socket hooks are, for `status`.
     cgroup: String,
     store: Store,
+    allocator: Allocator,
     planner: Planner,
     compiled: Option<Compiled>,
     /// Every manifest has been read at least once.
@@ -56,6 +61,8 @@ pub(crate) struct Reconciler<K> {
     is_stale: bool,
     problems: Problems,
     last_sync: Option<Instant>,
+    health: Arc<Health>,
+    health_ports: ServicePorts,
 }
 
 impl<K: Kernel> Reconciler<K> {
@@ -71,8 +78,10 @@ impl<K: Kernel> Reconciler<K> {
         let facts = Facts::derive(&config, seen, &pods);
         Attachments::forget_others(&mut kernel, &facts.devices)?;
         let range = &config.nodeport_range;
+        let health = Arc::new(Health::default());
         let mut state = Self {
             store: Store::new(range.first..=range.last),
+            allocator: Allocator::in_memory(&config),
             config,
             kernel,
             cgroup,
@@ -86,9 +95,20 @@ impl<K: Kernel> Reconciler<K> {
             is_stale: true,
             problems: Problems::default(),
             last_sync: None,
+            health_ports: ServicePorts::new(Arc::clone(&health)),
+            health,
         };
         state.attach();
         Ok(state)
+    }
+
+    /// Remembers with this allocator what Services are given.
+    pub(crate) fn with_allocator(mut self, mut allocator: Allocator) -> Result<Self, Error> {
+        if allocator.is_fresh() {
+            allocator.set_in_use(apply::in_use(&self.kernel)?);
+        }
+        self.allocator = allocator;
+        Ok(self)
     }
 
     /// Takes in news about manifests.
@@ -100,10 +120,13 @@ impl<K: Kernel> Reconciler<K> {
             match change {
                 Change::Parsed { file, parsed } => {
                     let found = self.store.replace_file(&file, parsed);
+                    let is_unsure = found.iter().any(|it| it.severity == Severity::Error);
+                    self.allocator.set_unsure(&file, is_unsure);
                     self.problems.set_file(file, &found);
                 }
                 Change::Gone { file } => {
                     self.store.remove_file(&file);
+                    self.allocator.set_unsure(&file, false);
                     self.problems.set_file(file, &[]);
                 }
             }
@@ -128,6 +151,14 @@ impl<K: Kernel> Reconciler<K> {
 
     /// Makes the maps match, or says what failed; then [`Self::start_over`] and a later try help.
     pub(crate) fn converge(&mut self) -> Result<(), Error> {
+        if self.has_read_all {
+            self.allocate();
+        }
+        if self.has_read_all && self.is_stale {
+            self.health.queued();
+            let eligible = health::node_is_eligible(&self.store, &self.config.node_name);
+            self.health.set_node_eligible(eligible);
+        }
         let settings = self.facts.settings(&self.config);
         if self.settings != Some(settings) {
             self.kernel.set_settings(&settings)?;
@@ -146,9 +177,24 @@ impl<K: Kernel> Reconciler<K> {
             apply::writes(&mut self.kernel, &plan.writes)?;
             self.is_stale = false;
             self.last_sync = Some(Instant::now());
+            for family in [Family::V4, Family::V6] {
+                self.health.updated(family);
+            }
         }
+        self.open_health_ports();
         self.problems.failure = None;
         Ok(())
+    }
+
+    /// Gives Services the numbers that they lack, before anything is computed from them.
+    fn allocate(&mut self) {
+        let is_unreadable = !self.problems.unreadable.is_empty();
+        let own = &self.facts.own_addresses;
+        if let Some(found) = self.allocator.complete(&mut self.store, own, is_unreadable) {
+            self.is_stale = true;
+            self.problems.allocated = problems::lines(&found);
+            self.problems.allocated.extend(self.allocator.failure());
+        }
     }
 
     /// After a failed write nobody knows what the maps hold: read them again.
@@ -170,7 +216,27 @@ impl<K: Kernel> Reconciler<K> {
     /// Logs what is newly wrong.
     pub(crate) fn report(&mut self) {
         self.problems.devices = self.attachments.failures();
+        self.problems.health = self.health_ports.problems().to_vec();
+        self.problems.health.extend(self.health.problem());
         self.problems.report();
+    }
+
+    /// What tells the outside how this loop is doing.
+    pub(crate) fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
+    /// After the maps, so that no load balancer hears of an endpoint before packets reach it.
+    fn open_health_ports(&mut self) {
+        let Some(compiled) = &self.compiled else {
+            return;
+        };
+        let scope = Scope::of(
+            &self.config.nodeport_addresses,
+            &self.facts.nodeport_addresses,
+        );
+        self.health_ports
+            .sync(&health::checks(&compiled.ports), &scope);
     }
 
     /// Whether a process of this host serves: an endpoint here that has one of the host's own addresses.
@@ -185,7 +251,7 @@ impl<K: Kernel> Reconciler<K> {
     fn node(&self) -> NodeFacts {
         NodeFacts {
             name: self.config.node_name.clone(),
-            zone: None,
+            zone: zone_of(&self.store, &self.config.node_name),
             addresses: self.facts.nodeport_addresses.clone(),
             node_port_range: self.config.nodeport_range.first..=self.config.nodeport_range.last,
             local_pod_addresses: self.facts.local_pods.keys().copied().collect(),

@@ -14,11 +14,13 @@ use tokio::{
 
 use crate::{
     api,
-    config::Config,
+    config::{Config, HealthAddress},
+    health::ProxyPort,
     netlink::{self, Snapshot},
     preflight,
     reconcile::{Inputs, Reconciler, run},
     sources::manifests,
+    state::Allocator,
 };
 
 /// Drop events are not read yet, so none are made.
@@ -44,14 +46,19 @@ pub(crate) async fn start(config: Config) -> Result<()> {
     manifests::follow(&config.manifests, batches_in)?;
 
     let _state = take(&config.state_dir, "--state-dir")?;
+    let allocator = Allocator::open(&config, &config.state_dir)?;
     let (_socket, listener) = api::bind(&config.api)?;
     let (asking, queries) = mpsc::channel(WAITING);
 
     let existed = config.bpffs.exists();
     let _pins = take(&config.bpffs, "--bpffs")?;
     let footprint = Footprint::new(&config.bpffs, existed);
-    let state = load(&config, cgroup, &first)?;
+    let state = load(&config, cgroup, &first)?.with_allocator(allocator)?;
     footprint.stays();
+    let _health = match config.health_address {
+        HealthAddress::Off => None,
+        HealthAddress::At(address) => Some(ProxyPort::open(address, Arc::clone(state.health()))),
+    };
 
     let server = tokio::spawn(api::serve(listener, asking));
     run(

@@ -14,6 +14,27 @@ pub fn parse(text: &str) -> Option<IpAddr> {
     parse4(text).map(IpAddr::V4)
 }
 
+/// Reads a block such as `10.0.0.0/8` as leniently: its first address, and how many bits of it count.
+/// Host bits may be set, as the API allows; an IPv4 block inside an IPv6 one is the IPv4 block.
+pub fn parse_block(text: &str) -> Option<(IpAddr, u8)> {
+    let (ip, bits) = text.trim().split_once('/')?;
+    let digits = !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit());
+    let bits: u8 = bits.parse().ok().filter(|_| digits)?;
+    let ip = if ip.contains(':') {
+        IpAddr::V6(parse6(ip)?)
+    } else {
+        IpAddr::V4(parse4(ip)?)
+    };
+    match ip {
+        IpAddr::V4(ip) if bits <= 32 => Some((network4(ip, bits), bits)),
+        IpAddr::V6(ip) if bits <= 128 => Some(match (ip.to_ipv4_mapped(), bits.checked_sub(96)) {
+            (Some(ip), Some(bits)) => (network4(ip, bits), bits),
+            _ => (network6(ip, bits), bits),
+        }),
+        _ => None,
+    }
+}
+
 /// The family of an address.
 pub fn family(ip: IpAddr) -> Family {
     match ip {
@@ -51,6 +72,16 @@ pub fn special(ip: IpAddr) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+fn network4(ip: Ipv4Addr, bits: u8) -> IpAddr {
+    let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+    Ipv4Addr::from_bits(ip.to_bits() & mask).into()
+}
+
+fn network6(ip: Ipv6Addr, bits: u8) -> IpAddr {
+    let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+    Ipv6Addr::from_bits(ip.to_bits() & mask).into()
 }
 
 fn parse4(text: &str) -> Option<Ipv4Addr> {
@@ -102,6 +133,30 @@ mod tests {
                 expected,
                 "{text:?}"
             );
+        }
+    }
+
+    #[test]
+    fn rule_1_1_9_and_1_1_10_blocks_are_read_as_leniently_and_lose_their_host_bits() {
+        for (text, expected) in [
+            ("203.0.113.000/025", Some("203.0.113.0/25")),
+            (" 10.1.2.3/8\t", Some("10.0.0.0/8")),
+            ("10.1.2.3/32", Some("10.1.2.3/32")),
+            ("1.2.3.4/0", Some("0.0.0.0/0")),
+            ("2001:DB8:ffff::1/32", Some("2001:db8::/32")),
+            ("::1/0", Some("::/0")),
+            ("fd00::1/128", Some("fd00::1/128")),
+            ("::ffff:10.1.2.3/104", Some("10.0.0.0/8")),
+            ("10.0.0.0/33", None),
+            ("fd00::/129", None),
+            ("10.0.0.0/+8", None),
+            ("10.0.0.0/", None),
+            ("10.0.0.0", None),
+            ("10.0.0/8", None),
+            ("", None),
+        ] {
+            let read = parse_block(text).map(|(ip, bits)| format!("{ip}/{bits}"));
+            assert_eq!(read.as_deref(), expected, "{text:?}");
         }
     }
 

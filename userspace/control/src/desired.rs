@@ -2,17 +2,21 @@
 //!
 //! No ids and no slots yet: those depend on what the maps hold now, which is [`crate::plan`]'s matter.
 
+mod block;
 mod frontends;
+mod markers;
 
 use std::sync::Arc;
 
-use tidegate_abi::{Address, FrontendKey, Ip4, Ip6, Port};
+use tidegate_abi::{Address, FrontendKey, Ip4, Ip6, Port, frontend::flags::SOURCE_RANGES};
 
 use crate::{
     model::{PortKey, ServicePort},
     node::NodeFacts,
     problem::{Origin, Problem},
 };
+pub use block::Block;
+pub(crate) use block::canonical;
 use frontends::Owners;
 
 /// What the maps should hold.
@@ -29,8 +33,9 @@ pub struct Desired {
 pub struct DesiredFamily<A> {
     /// The service ports, oldest Service first. A frontend belongs to one of them only.
     pub ports: Vec<DesiredPort<A>>,
-    /// All clusterIPs, sorted: the marker entries of rule 2.4.9.
-    pub cluster_ips: Vec<A>,
+    /// Service addresses that are known without a port, sorted, each once, with the flags of their
+    /// entries: all clusterIPs (rule 2.4.9), and load-balancer addresses that answer pings.
+    pub markers: Vec<(A, u32)>,
 }
 
 /// What the maps should hold for one service port.
@@ -48,6 +53,8 @@ pub struct DesiredPort<A> {
     pub local: Vec<Target<A>>,
     /// Session affinity time; 0: none.
     pub affinity_seconds: u32,
+    /// The clients that frontends with the flag `SOURCE_RANGES` admit, sorted, each once.
+    pub source_ranges: Vec<Block<A>>,
 }
 
 /// A backend before it has an id.
@@ -65,7 +72,7 @@ impl<A> Default for DesiredFamily<A> {
     fn default() -> Self {
         Self {
             ports: Vec::new(),
-            cluster_ips: Vec::new(),
+            markers: Vec::new(),
         }
     }
 }
@@ -83,24 +90,32 @@ fn family<A: Address>(
     node: &NodeFacts,
     problems: &mut Vec<Problem>,
 ) -> DesiredFamily<A> {
-    let mut desired = DesiredFamily::default();
+    let of_family = || ports.iter().filter(|port| port.key.family == A::FAMILY);
     let mut owners = Owners::default();
-    for port in ports.iter().filter(|port| port.key.family == A::FAMILY) {
-        desired
-            .cluster_ips
-            .extend(port.cluster_ip.and_then(A::from_ip));
-        desired.ports.push(DesiredPort {
+    let mut desired = Vec::new();
+    for port in of_family() {
+        let frontends = owners.grant(port, node, problems);
+        let is_guarded = frontends
+            .iter()
+            .any(|(_, flags)| flags & SOURCE_RANGES != 0);
+        desired.push(DesiredPort {
             key: Arc::clone(&port.key),
             origin: port.origin.clone(),
-            frontends: owners.grant(port, node, problems),
+            frontends,
             cluster: targets(port, |endpoint| endpoint.used_cluster),
             local: targets(port, |endpoint| endpoint.used_local),
             affinity_seconds: port.affinity_seconds,
+            source_ranges: if is_guarded {
+                block::all(&port.source_ranges)
+            } else {
+                Vec::new()
+            },
         });
     }
-    desired.cluster_ips.sort_unstable();
-    desired.cluster_ips.dedup();
-    desired
+    DesiredFamily {
+        ports: desired,
+        markers: markers::of(of_family(), node),
+    }
 }
 
 fn targets<A: Address>(

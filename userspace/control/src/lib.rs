@@ -8,6 +8,8 @@
 //!                                  ports               map writes
 //! ```
 //!
+//! Between store and model, `allocate` fills in the numbers that manifests leave out.
+//!
 //! Every stage is a function from values to values and tells what it did not like as [`Problem`]s.
 //! Nothing here reads a file, a clock or a map: the agent does that and carries the writes out.
 #![forbid(unsafe_code)]
@@ -19,10 +21,13 @@ pub mod address;
 pub mod validate;
 pub mod store;
 pub mod node;
+pub mod allocate;
+pub mod slices;
 pub mod model;
 pub mod desired;
 pub mod plan;
 pub mod view;
+pub mod health;
 
 pub use desired::Desired;
 pub use model::{Model, PortKey, ServicePort};

@@ -5,6 +5,7 @@
 
 mod split;
 mod item;
+mod trim;
 
 use serde_json::Value;
 use serde_saphyr::SnippetMode;

@@ -5,11 +5,13 @@
 
 pub(crate) mod spec;
 pub(crate) mod labels;
+mod ranges;
 mod claims;
+mod sources;
 mod endpoints;
 mod eligible;
 
-use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc};
 
 use k8s_openapi::api::{core::v1, discovery::v1::EndpointSlice};
 use serde::Serialize;
@@ -18,12 +20,15 @@ use tidegate_abi::{Family, Proto};
 use crate::{
     address,
     node::NodeFacts,
-    object::{Kind, Object, ObjectKey},
+    object::Object,
     problem::{Origin, Problem, Severity},
     store::Store,
     validate,
 };
 use claims::Claims;
+use sources::Sources;
+
+pub use ranges::SourceRange;
 
 /// What makes two service ports the same: flows, affinity and counters belong to it.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -59,6 +64,15 @@ pub struct ServicePort {
     pub external_ips: Vec<IpAddr>,
     /// Load-balancer addresses of this family that are to be short-circuited (rule 3.7.1).
     pub lb_ips: Vec<IpAddr>,
+    /// Clients that may use the load-balancer addresses, sorted; empty: everybody (rule 3.6).
+    pub source_ranges: Vec<SourceRange>,
+    /// The source ranges hold for external IPs and NodePorts too (decision 9).
+    pub ranges_guard_all: bool,
+    /// Pings to the clusterIP and the load-balancer addresses are answered.
+    pub ping: bool,
+    /// Where a load balancer asks whether this node has endpoints (rule 3.9); the same in both families.
+    /// None also if an older Service has the number.
+    pub health_check_node_port: Option<u16>,
     /// internalTrafficPolicy is Local.
     pub internal_local: bool,
     /// externalTrafficPolicy is Local, and means something (rule 2.3.3).
@@ -103,11 +117,9 @@ pub struct Model {
     pub problems: Vec<Problem>,
 }
 
-type Slices<'a> = HashMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>;
-
 /// Computes what the stored objects mean on this node.
 pub fn build(store: &Store, node: &NodeFacts) -> Model {
-    let slices = slices_by_service(store);
+    let sources = Sources::of(store);
     let mut claims = Claims::default();
     let mut model = Model::default();
     for held in store.services_by_age() {
@@ -117,48 +129,22 @@ pub fn build(store: &Store, node: &NodeFacts) -> Model {
         if held.object.label(labels::PROXY_NAME).is_some() {
             continue; // Rule 1.2.1: another proxy's.
         }
-        let ObjectKey {
-            namespace, name, ..
-        } = &held.object.key;
-        let slices = slices
-            .get(&(namespace.as_str(), name.as_str()))
-            .map(Vec::as_slice);
         let ports = Ports {
             object: &held.object,
             service,
             node,
-            slices: slices.unwrap_or(&[]),
+            slices: sources.of_service(&held.object),
         };
         ports.add_to(&mut model, &mut claims);
     }
     model
 }
 
-fn slices_by_service(store: &Store) -> Slices<'_> {
-    let mut slices = Slices::new();
-    for held in store.objects(Kind::EndpointSlice) {
-        let object = &held.object;
-        // Rules 1.2.2 and 1.3.2: slices of headless Services, and slices of nobody.
-        let owner = object
-            .label(labels::SERVICE_NAME)
-            .filter(|name| !name.is_empty());
-        if let (Some(owner), Some(slice), None) =
-            (owner, object.slice(), object.label(labels::HEADLESS))
-        {
-            slices
-                .entry((&object.key.namespace, owner))
-                .or_default()
-                .push(slice);
-        }
-    }
-    slices
-}
-
 /// Everything that a Service's ports are made from.
 struct Ports<'a> {
     object: &'a Object,
     service: &'a v1::Service,
-    slices: &'a [&'a EndpointSlice],
+    slices: Vec<Cow<'a, EndpointSlice>>,
     node: &'a NodeFacts,
 }
 
@@ -175,6 +161,9 @@ impl Ports<'_> {
                     continue;
                 };
                 port.cluster_ip = free.then_some(cluster_ip);
+                port.health_check_node_port = port.health_check_node_port.filter(|&number| {
+                    claims.health_check_port(self.object, number, &mut model.problems)
+                });
                 port.node_port = port.node_port.filter(|&number| {
                     claims.node_port(self.object, index, number, &mut model.problems)
                 });
@@ -193,9 +182,11 @@ impl Ports<'_> {
         let family = address::family(cluster_ip);
         let proto = validate::protocol(port.protocol.as_deref())?;
         let port_name = port.name.clone().unwrap_or_default();
-        let mut endpoints = endpoints::of_port(self.slices, (&port_name, proto), family, self.node);
+        let mut endpoints =
+            endpoints::of_port(&self.slices, (&port_name, proto), family, self.node);
         eligible::decide(&mut endpoints, self.node);
         let of_family = |ip: &IpAddr| address::family(*ip) == family;
+        let source_ranges = ranges::of_family(spec, family);
         let key = PortKey {
             namespace: self.object.key.namespace.clone(),
             service: self.object.key.name.clone(),
@@ -210,8 +201,12 @@ impl Ports<'_> {
             cluster_ip: Some(cluster_ip),
             port: u16::try_from(port.port).ok()?,
             node_port: spec::node_port(spec, port),
-            external_ips: spec::external_ips(spec).filter(of_family).collect(),
-            lb_ips: spec::lb_ips(self.service, spec).filter(of_family).collect(),
+            external_ips: distinct(spec::external_ips(spec).filter(of_family)),
+            lb_ips: distinct(spec::lb_ips(self.service, spec).filter(of_family)),
+            ranges_guard_all: !source_ranges.is_empty() && spec::ranges_guard_all(self.service),
+            source_ranges,
+            ping: spec::answers_ping(self.service),
+            health_check_node_port: spec::health_check_node_port(spec),
             internal_local: spec.internal_traffic_policy.as_deref() == Some("Local"),
             external_local: spec::is_external_local(spec),
             affinity_seconds: spec::affinity_seconds(spec),
@@ -221,6 +216,17 @@ impl Ports<'_> {
                 .collect(),
         })
     }
+}
+
+/// Each once, in the order in which they came.
+fn distinct(ips: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
+    let mut all = Vec::new();
+    for ip in ips {
+        if !all.contains(&ip) {
+            all.push(ip);
+        }
+    }
+    all
 }
 
 impl ServicePort {
@@ -262,3 +268,11 @@ impl fmt::Display for PortKey {
 mod tests;
 #[cfg(test)]
 mod eligible_tests;
+#[cfg(test)]
+mod categorize_tests;
+#[cfg(test)]
+mod slice_tests;
+#[cfg(test)]
+mod service_tests;
+#[cfg(test)]
+mod pod_tests;

@@ -2,6 +2,11 @@
 
 use std::{collections::HashSet, net::IpAddr, ops::RangeInclusive};
 
+use crate::{object::ObjectKey, store::Store};
+
+/// On a Node: the zone it is in.
+pub(crate) const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
+
 /// The NodePort range of a cluster that sets none (rule 1.6.1).
 pub const NODE_PORTS: RangeInclusive<u16> = 30000..=32767;
 
@@ -30,4 +35,14 @@ impl Default for NodeFacts {
             local_pod_addresses: HashSet::new(),
         }
     }
+}
+
+/// The zone of the Node with this name, as its label says; none if the store has no such Node.
+pub fn zone_of(store: &Store, name: &str) -> Option<String> {
+    let node = store.get(&ObjectKey::of_node(name))?;
+    let zone = node
+        .object
+        .label(ZONE_LABEL)
+        .filter(|zone| !zone.is_empty());
+    zone.map(str::to_owned)
 }

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use k8s_openapi::{
-    api::{core::v1::Service, discovery::v1::EndpointSlice},
+    api::{
+        core::v1::{Node, Pod, Service},
+        discovery::v1::EndpointSlice,
+    },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
     jiff::Timestamp,
 };
@@ -17,6 +20,10 @@ pub enum Kind {
     Service,
     /// `discovery.k8s.io/v1` EndpointSlice.
     EndpointSlice,
+    /// `v1` Pod.
+    Pod,
+    /// `v1` Node.
+    Node,
 }
 
 /// What makes two objects the same object.
@@ -24,7 +31,7 @@ pub enum Kind {
 pub struct ObjectKey {
     /// The kind.
     pub kind: Kind,
-    /// The namespace; "default" where the input names none.
+    /// The namespace; "default" where the input names none, empty where the kind knows none.
     pub namespace: String,
     /// The name.
     pub name: String,
@@ -37,6 +44,10 @@ pub enum Body {
     Service(Box<Service>),
     /// An EndpointSlice.
     EndpointSlice(Box<EndpointSlice>),
+    /// A Pod, as far as it is used here.
+    Pod(Box<Pod>),
+    /// A Node, as far as it is used here.
+    Node(Box<Node>),
 }
 
 /// An object and where it was read.
@@ -58,8 +69,15 @@ impl Kind {
         match (api_version, kind) {
             ("v1", "Service") => Some(Self::Service),
             ("discovery.k8s.io/v1", "EndpointSlice") => Some(Self::EndpointSlice),
+            ("v1", "Pod") => Some(Self::Pod),
+            ("v1", "Node") => Some(Self::Node),
             _ => None,
         }
+    }
+
+    /// Whether objects of the kind live in a namespace.
+    pub fn is_namespaced(self) -> bool {
+        self != Self::Node
     }
 
     /// The kind's name.
@@ -67,6 +85,31 @@ impl Kind {
         match self {
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
+            Self::Pod => "Pod",
+            Self::Node => "Node",
+        }
+    }
+}
+
+impl ObjectKey {
+    /// The key of a Node.
+    pub fn of_node(name: &str) -> Self {
+        Self {
+            kind: Kind::Node,
+            namespace: String::new(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+impl Body {
+    /// Name, labels, times.
+    pub fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Self::Service(service) => &service.metadata,
+            Self::EndpointSlice(slice) => &slice.metadata,
+            Self::Pod(pod) => &pod.metadata,
+            Self::Node(node) => &node.metadata,
         }
     }
 }
@@ -76,30 +119,49 @@ impl Object {
     pub fn service(&self) -> Option<&Service> {
         match &self.body {
             Body::Service(service) => Some(service),
-            Body::EndpointSlice(_) => None,
+            _ => None,
         }
     }
 
     /// The object, if it is an EndpointSlice.
     pub fn slice(&self) -> Option<&EndpointSlice> {
         match &self.body {
-            Body::Service(_) => None,
             Body::EndpointSlice(slice) => Some(slice),
+            _ => None,
+        }
+    }
+
+    /// The object, if it is a Pod.
+    pub fn pod(&self) -> Option<&Pod> {
+        match &self.body {
+            Body::Pod(pod) => Some(pod),
+            _ => None,
+        }
+    }
+
+    /// The object, if it is a Node.
+    pub fn node(&self) -> Option<&Node> {
+        match &self.body {
+            Body::Node(node) => Some(node),
+            _ => None,
         }
     }
 
     /// The value of a label.
     pub fn label(&self, label: &str) -> Option<&str> {
-        let metadata: &ObjectMeta = match &self.body {
-            Body::Service(service) => &service.metadata,
-            Body::EndpointSlice(slice) => &slice.metadata,
-        };
-        Some(metadata.labels.as_ref()?.get(label)?.as_str())
+        let labels = self.body.metadata().labels.as_ref()?;
+        Some(labels.get(label)?.as_str())
     }
 }
 
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/{}", self.kind.name(), self.namespace, self.name)
+        let Self {
+            kind,
+            namespace,
+            name,
+        } = self;
+        let slash = if kind.is_namespaced() { "/" } else { "" };
+        write!(f, "{} {namespace}{slash}{name}", kind.name())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The order keeps traffic whole (rule 5.1.12): backends, then the slots of new tables (written where
 //! nobody looks), then frontends, each of which moves in one write, then frontends that go, then
-//! backends that nobody names any more. A packet that read a frontend just before it moved still
+//! backends that nobody names any more; source ranges around the frontends, see [`guard`]. A packet that read a frontend just before it moved still
 //! walks the old table; so what a plan lets go, slots and backend ids alike, is given to somebody
 //! else by the plan after the next at the earliest.
 //!
@@ -17,6 +17,7 @@ mod adopt;
 mod draft;
 mod tables;
 mod place;
+mod guard;
 mod finish;
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
@@ -66,7 +67,9 @@ struct Placed {
 
 impl Planner {
     /// Starts from what the maps hold: nothing, or what an earlier agent left there, in any state.
-    pub fn adopt(image: Image, limits: Limits) -> Self {
+    pub fn adopt(mut image: Image, limits: Limits) -> Self {
+        adopt::source_ranges(&mut image.v4);
+        adopt::source_ranges(&mut image.v6);
         let ranges = adopt::ranges(&image, &limits);
         let services = adopt::services(&image);
         let backends4 = adopt::backends(&image.v4, &image.slots, limits.backends);
@@ -101,6 +104,8 @@ impl Planner {
         let wanted6 = self.place_all::<Ip6>(desired, &mut draft);
         self.remove_frontends(&wanted4, &mut draft);
         self.remove_frontends(&wanted6, &mut draft);
+        self.bar(&wanted4, &mut draft);
+        self.bar(&wanted6, &mut draft);
         self.finish(&mut draft);
         draft.into_plan()
     }

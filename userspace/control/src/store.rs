@@ -20,8 +20,10 @@ use crate::{
 /// An object in the store.
 #[derive(Clone, Debug)]
 pub struct Held {
-    /// The object's last good version.
+    /// The object's last good version; a Service with the numbers that it was given.
     pub object: Arc<Object>,
+    /// The same as it is written.
+    written: Arc<Object>,
     /// Order in which the store came to know objects; kept while the object is there.
     pub first_seen: u64,
 }
@@ -34,6 +36,8 @@ pub struct Store {
     objects: BTreeMap<ObjectKey, Vec<Held>>,
     files: HashMap<String, HashSet<ObjectKey>>,
     next_seen: u64,
+    /// Counts changes of Services.
+    version: u64,
 }
 
 impl Store {
@@ -44,6 +48,7 @@ impl Store {
             objects: BTreeMap::new(),
             files: HashMap::new(),
             next_seen: 0,
+            version: 0,
         }
     }
 
@@ -93,10 +98,15 @@ impl Store {
 
     /// The objects of a kind, one version of each, in the order of their keys.
     pub fn objects(&self, kind: Kind) -> impl Iterator<Item = &Held> {
+        let first = ObjectKey {
+            kind,
+            namespace: String::new(),
+            name: String::new(),
+        };
         self.objects
-            .values()
-            .filter_map(|versions| versions.first())
-            .filter(move |held| held.object.key.kind == kind)
+            .range(first..)
+            .take_while(move |(key, _)| key.kind == kind)
+            .filter_map(|(_, versions)| versions.first())
     }
 
     /// An object by its key.
@@ -118,19 +128,54 @@ impl Store {
         services
     }
 
+    /// Another number than before: Services came, went or changed, and must be completed anew.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// All Services as they are written, the oldest first.
+    pub fn written_services(&self) -> Vec<Arc<Object>> {
+        let services = self.services_by_age().into_iter();
+        services.map(|held| Arc::clone(&held.written)).collect()
+    }
+
+    /// Puts these in the place of what is written, and whatever else was there before is as written.
+    pub fn complete(&mut self, services: Vec<Arc<Object>>) {
+        for held in self
+            .objects
+            .values_mut()
+            .filter_map(|versions| versions.first_mut())
+        {
+            if !Arc::ptr_eq(&held.object, &held.written) {
+                held.object = Arc::clone(&held.written);
+            }
+        }
+        for object in services {
+            let versions = self.objects.get_mut(&object.key);
+            if let Some(held) = versions.and_then(|versions| versions.first_mut()) {
+                held.object = object;
+            }
+        }
+    }
+
     /// Keeps a file's version of an object; the problem is that another file had it first.
     fn put(&mut self, file: &str, object: Object) -> Option<Problem> {
         let key = object.key.clone();
+        self.version += u64::from(key.kind == Kind::Service);
         let object = Arc::new(object);
         let versions = self.objects.entry(key.clone()).or_default();
         match versions
             .iter_mut()
             .find(|held| &*held.object.origin.file == file)
         {
-            Some(held) => held.object = Arc::clone(&object),
+            Some(held) => {
+                held.object = Arc::clone(&object);
+                held.written = Arc::clone(&object);
+            }
             None => {
                 versions.push(Held {
                     object: Arc::clone(&object),
+                    written: Arc::clone(&object),
                     first_seen: self.next_seen,
                 });
                 self.next_seen += 1;
@@ -152,6 +197,7 @@ impl Store {
             return;
         };
         for key in keys.extract_if(|key| !keep(key)) {
+            self.version += u64::from(key.kind == Kind::Service);
             if let Some(versions) = self.objects.get_mut(&key) {
                 versions.retain(|held| &*held.object.origin.file != file);
                 if versions.is_empty() {

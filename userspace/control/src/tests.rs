@@ -56,6 +56,7 @@ fn a_manifest_becomes_map_writes_and_a_view() {
 
     store.remove_file("web.yaml");
     let gone = planner.plan(&compile(&store, &node).desired);
-    assert_eq!(gone.writes.len(), 5, "four frontends and a backend");
+    // Four frontends, and a backend that is first unlisted, then gone.
+    assert_eq!(gone.writes.len(), 6);
     assert!(planner.image().v4.frontends.is_empty());
 }

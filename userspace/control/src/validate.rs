@@ -4,8 +4,11 @@
 //! only warned about, so that the rest of the object works (rule 1.1.9).
 
 mod service;
+mod name;
+mod external;
 mod ports;
 mod slice;
+mod pod;
 
 use std::ops::RangeInclusive;
 
@@ -30,6 +33,9 @@ pub fn check(object: &Object, node_ports: &RangeInclusive<u16>) -> Result<Vec<Pr
     let outcome = match &object.body {
         Body::Service(service) => service::check(service, node_ports, &mut warnings),
         Body::EndpointSlice(slice) => slice::check(slice, &mut warnings),
+        Body::Pod(pod) => pod::check(pod),
+        // Whatever a Node says, the worst is that it helps nobody.
+        Body::Node(_) => Ok(()),
     };
     let problem =
         |fault: Fault| Problem::with(object, fault.severity, fault.reason).field(fault.field);
@@ -106,3 +112,7 @@ fn is_label(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod type_tests;
+#[cfg(test)]
+mod input_tests;

@@ -30,6 +30,14 @@ pub struct ServiceView {
     pub external_ips: Vec<IpAddr>,
     /// Load-balancer addresses.
     pub lb_ips: Vec<IpAddr>,
+    /// Clients that may use the load-balancer addresses, as blocks; empty: everybody.
+    pub source_ranges: Vec<String>,
+    /// The source ranges hold for external IPs and NodePorts too.
+    pub ranges_guard_all: bool,
+    /// Pings to the clusterIP and the load-balancer addresses are answered.
+    pub ping: bool,
+    /// Where a load balancer asks for this node's health.
+    pub health_check_node_port: Option<u16>,
     /// internalTrafficPolicy is Local.
     pub internal_local: bool,
     /// externalTrafficPolicy is Local.
@@ -56,6 +64,10 @@ impl From<&ServicePort> for ServiceView {
             node_port: port.node_port,
             external_ips: port.external_ips,
             lb_ips: port.lb_ips,
+            source_ranges: port.source_ranges.iter().map(ToString::to_string).collect(),
+            ranges_guard_all: port.ranges_guard_all,
+            ping: port.ping,
+            health_check_node_port: port.health_check_node_port,
             internal_local: port.internal_local,
             external_local: port.external_local,
             affinity_seconds: port.affinity_seconds,

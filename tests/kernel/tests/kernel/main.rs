@@ -11,6 +11,7 @@ mod attach;
 mod again;
 mod cgroup;
 mod maps;
+mod clients;
 mod adopt;
 mod flows;
 mod start;

@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use super::{
     file::{list, scalar},
-    values::{AttachMode, CgroupChoice, LogFormat, NodePortAddresses},
+    pool::Pool,
+    values::{AttachMode, CgroupChoice, HealthAddress, LogFormat, NodePortAddresses},
 };
 use crate::{
     cidr::{Cidr, PortRange},
@@ -59,6 +60,10 @@ pub(crate) struct Options {
     #[arg(long, env = "TIDEGATE_SERVICE_CIDR", value_name = "CIDR", value_delimiter = ',', num_args = 1..)]
     #[serde(deserialize_with = "list")]
     pub(crate) service_cidr: Vec<Cidr>,
+    /// Addresses for Services of type LoadBalancer, the pool to be used first first [default: none]
+    #[arg(long, env = "TIDEGATE_LB_POOL", value_name = "CIDR|A-B", value_delimiter = ',', num_args = 1..)]
+    #[serde(deserialize_with = "list")]
+    pub(crate) lb_pool: Vec<Pool>,
     /// Blocks that pods' addresses come from; shown by `status`, not yet used by the data path
     #[arg(long, env = "TIDEGATE_POD_CIDR", value_name = "CIDR", value_delimiter = ',', num_args = 1..)]
     #[serde(deserialize_with = "list")]
@@ -67,6 +72,10 @@ pub(crate) struct Options {
     #[arg(long, env = "TIDEGATE_EXTERNAL_CLUSTERIP", value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) external_clusterip: Option<bool>,
+    /// Hide the clients of clusterIPs: backends see an address of this node [default: false]
+    #[arg(long, env = "TIDEGATE_MASQUERADE_ALL", value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) masquerade_all: Option<bool>,
     /// Which hook to use on devices [default: auto]
     #[arg(long, env = "TIDEGATE_ATTACH", value_name = "MODE")]
     #[serde(deserialize_with = "scalar")]
@@ -91,6 +100,10 @@ pub(crate) struct Options {
     /// Directory for pinned maps and programs, on a bpffs [default: /sys/fs/bpf/tidegate]
     #[arg(long, env = "TIDEGATE_BPFFS", value_name = "DIR")]
     pub(crate) bpffs: Option<PathBuf>,
+    /// Where /healthz and /livez are answered, or off; 0.0.0.0 means IPv6 too [default: 0.0.0.0:10256]
+    #[arg(long, env = "TIDEGATE_HEALTH_ADDRESS", value_name = "IP:PORT|off")]
+    #[serde(deserialize_with = "scalar")]
+    pub(crate) health_address: Option<HealthAddress>,
     /// How log lines on stderr look [default: text]
     #[arg(long, env = "TIDEGATE_LOG_FORMAT", value_name = "text|json")]
     #[serde(deserialize_with = "scalar")]
@@ -132,7 +145,7 @@ impl Options {
     pub(crate) fn or(self, other: Self) -> Self {
         merge!(self, other;
             config manifests node_name uplink pod_device overlay_device node_address nodeport_addresses
-            nodeport_range service_cidr pod_cidr external_clusterip attach cgroup flows
-            masquerade_ports api state_dir bpffs log_format detach_on_exit)
+            nodeport_range service_cidr lb_pool pod_cidr external_clusterip masquerade_all attach cgroup
+            flows masquerade_ports api state_dir bpffs health_address log_format detach_on_exit)
     }
 }

@@ -58,6 +58,9 @@ fn a_switch_can_be_turned_off_again_by_a_flag() {
     assert!(resolve(&[], on).external_clusterip);
     assert!(!resolve(&["--external-clusterip=false"], on).external_clusterip);
     assert!(resolve(&["--detach-on-exit"], "").detach_on_exit);
+    let on = "masquerade-all = true";
+    assert!(resolve(&[], on).masquerade_all);
+    assert!(!resolve(&["--masquerade-all=false"], on).masquerade_all);
 }
 
 #[test]
@@ -96,4 +99,83 @@ fn only_devices_named_without_wildcards_must_exist() {
         config.named_devices,
         [("--uplink", "eth0".parse().unwrap())]
     );
+}
+
+#[test]
+fn rule_1_6_1_the_default_ranges_are_those_of_kubernetes() {
+    let config = resolve(&[], "");
+    assert_eq!(config.ranges().node_ports, 30_000..=32_767);
+    assert_eq!(config.ranges().service_blocks.len(), 1);
+    assert!(config.ranges().pools.is_empty());
+}
+
+#[test]
+fn rule_1_6_4_an_ipv6_service_range_shorter_than_64_bits_is_refused() {
+    assert!(
+        resolve(&["--service-cidr", "fd00::/64"], "")
+            .check()
+            .is_ok()
+    );
+    let error = resolve(&["--service-cidr", "fd00::/63"], "")
+        .check()
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "--service-cidr fd00::/63 is too large: an IPv6 block of Services has /64 or more"
+    );
+}
+
+#[test]
+fn rule_7_3_1_pools_are_taken_in_their_order_and_may_not_reach_into_the_service_ranges() {
+    let pools = "192.0.2.0/28,198.51.100.9-198.51.100.20,2001:db8::/112";
+    let config = resolve(&["--lb-pool", pools], "");
+    assert!(config.check().is_ok());
+    let shown: Vec<String> = config
+        .ranges()
+        .pools
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "192.0.2.0-192.0.2.15",
+            "198.51.100.9-198.51.100.20",
+            "2001:db8::-2001:db8::ffff"
+        ]
+    );
+    assert_eq!(
+        resolve(&[], &format!("lb-pool = '{pools}'")).lb_pool,
+        config.lb_pool
+    );
+    let error = resolve(&["--lb-pool", "10.95.0.0-10.96.0.4"], "")
+        .check()
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "--lb-pool 10.95.0.0-10.96.0.4 overlaps --service-cidr 10.96.0.0/12: choose addresses \
+         outside it"
+    );
+}
+
+#[test]
+fn the_health_address_has_kube_proxys_default_and_may_be_off_or_without_a_port() {
+    let at = |text: &str| HealthAddress::At(text.parse().unwrap());
+    assert_eq!(resolve(&[], "").health_address, at("0.0.0.0:10256"));
+    for (said, expected) in [
+        ("127.0.0.1:9999", at("127.0.0.1:9999")),
+        ("[::1]:9999", at("[::1]:9999")),
+        ("192.0.2.1", at("192.0.2.1:10256")),
+        ("::", at("[::]:10256")),
+        ("off", HealthAddress::Off),
+    ] {
+        assert_eq!(
+            resolve(&["--health-address", said], "").health_address,
+            expected
+        );
+        let file = format!("health-address = '{said}'");
+        assert_eq!(resolve(&[], &file).health_address, expected);
+    }
+    let error = file::parse("health-address = '10256'").unwrap_err();
+    assert!(error.contains("neither `off` nor an address"), "{error}");
 }

@@ -1,10 +1,18 @@
 //! Values of flags that are words: each parses from the text that a user writes.
 
-use std::{convert::Infallible, path::PathBuf, str::FromStr};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use tidegate_loader::Attach;
 
 use crate::cidr::Cidr;
+
+/// The port at which a proxy's health is asked for (rule 3.10.1).
+pub(super) const HEALTH_PORT: u16 = 10_256;
 
 /// `--attach`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,6 +36,15 @@ pub(crate) enum NodePortAddresses {
     All,
     /// This node's addresses in a block.
     Within(Cidr),
+}
+
+/// `--health-address`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum HealthAddress {
+    /// Nobody can ask.
+    Off,
+    /// An unspecified address means those of both families.
+    At(SocketAddr),
 }
 
 /// `--log-format`.
@@ -86,6 +103,26 @@ impl FromStr for NodePortAddresses {
                 format!("`{text}` is neither `primary` nor `all` nor an address block")
             }),
         }
+    }
+}
+
+impl FromStr for HealthAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        // As kube-proxy: an address alone gets the usual port.
+        let alone = || {
+            let ip: IpAddr = text.parse().ok()?;
+            Some(SocketAddr::new(ip, HEALTH_PORT))
+        };
+        let address = text.parse().ok().or_else(alone);
+        address.map(Self::At).ok_or_else(|| {
+            format!("`{text}` is neither `off` nor an address such as 0.0.0.0:10256 or [::1]:10256")
+        })
     }
 }
 

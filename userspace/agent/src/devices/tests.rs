@@ -280,6 +280,7 @@ fn a_pod_that_moved_to_another_port_is_not_remembered_at_the_old_one() {
 fn settings_carry_addresses_ports_flags_and_service_ranges() {
     let args = [
         "--external-clusterip",
+        "--masquerade-all",
         "--service-cidr",
         "10.96.0.0/12,fd00:96::/112",
     ];
@@ -289,7 +290,9 @@ fn settings_carry_addresses_ports_flags_and_service_ranges() {
         (settings.masquerade_min, settings.masquerade_max),
         (20_000, 29_999)
     );
-    assert_eq!(settings.flags, EXTERNAL_CLUSTER_IP);
+    assert_eq!(settings.flags, EXTERNAL_CLUSTER_IP | MASQUERADE_ALL);
+    let quiet = derive(&[], &node()).settings(&config(&[]));
+    assert_eq!(quiet.flags, 0);
     assert_eq!(settings.service4[0].base.to_ip(), ip("10.96.0.0"));
     assert_eq!(settings.service4[1], Range4::default());
     assert_eq!(settings.service6[0].base.to_ip(), ip("fd00:96::"));

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use tidegate_abi::{Address, Ip4, Ip6, LocalPod};
-use tidegate_control::{Image, Write, plan::FamilyImage};
+use tidegate_abi::{Address, Ip4, Ip6, LocalPod, frontend::flags};
+use tidegate_control::{Image, Write, allocate::Avoid, plan::FamilyImage};
 use tidegate_loader::Error;
 
 use crate::kernel::{Kernel, Maps};
@@ -19,6 +19,10 @@ pub(super) fn writes<K: Kernel>(kernel: &mut K, writes: &[Write]) -> Result<(), 
             Write::Frontend6(key, frontend) => kernel.set_frontend(*key, Some(*frontend)),
             Write::RemoveFrontend4(key) => kernel.set_frontend(*key, None),
             Write::RemoveFrontend6(key) => kernel.set_frontend(*key, None),
+            Write::Admit4(key) => kernel.set_source_range(*key, true),
+            Write::Admit6(key) => kernel.set_source_range(*key, true),
+            Write::Bar4(key) => kernel.set_source_range(*key, false),
+            Write::Bar6(key) => kernel.set_source_range(*key, false),
         }?;
     }
     Ok(())
@@ -43,7 +47,27 @@ fn family<A: Address, K: Maps<A>>(kernel: &K) -> Result<FamilyImage<A>, Error> {
     Ok(FamilyImage {
         frontends,
         backends: kernel.backends()?,
+        source_ranges: kernel.source_ranges()?.into_iter().collect(),
     })
+}
+
+/// What the frontends answer on.
+pub(super) fn in_use<K: Kernel>(kernel: &K) -> Result<Avoid, Error> {
+    let mut in_use = Avoid::default();
+    collect::<Ip4, K>(kernel, &mut in_use)?;
+    collect::<Ip6, K>(kernel, &mut in_use)?;
+    Ok(in_use)
+}
+
+fn collect<A: Address, K: Maps<A>>(kernel: &K, in_use: &mut Avoid) -> Result<(), Error> {
+    for (key, frontend) in kernel.frontends()? {
+        if frontend.has(flags::NODE_PORT) {
+            in_use.ports.insert(key.port.get());
+        } else {
+            in_use.ips.insert(key.addr.to_ip());
+        }
+    }
+    Ok(())
 }
 
 /// The local pods that the maps hold.

@@ -10,11 +10,15 @@ pub(super) struct Problems {
     /// Files and directories that cannot be read.
     pub(super) unreadable: Vec<String>,
     files: BTreeMap<String, Vec<String>>,
+    /// Who asks for a number that cannot be granted.
+    pub(super) allocated: Vec<String>,
     /// Objects that contradict each other.
     pub(super) compiled: Vec<String>,
     /// What does not fit into the maps.
     pub(super) planned: Vec<String>,
     pub(super) devices: Vec<String>,
+    /// Ports for health checks that cannot be opened.
+    pub(super) health: Vec<String>,
     /// The last write that failed; `None` after one that worked.
     pub(super) failure: Option<String>,
     /// What the log has heard of and what is still true.
@@ -34,9 +38,11 @@ impl Problems {
     pub(super) fn all(&self) -> Vec<String> {
         let lists = [
             &self.unreadable,
+            &self.allocated,
             &self.compiled,
             &self.planned,
             &self.devices,
+            &self.health,
         ];
         let files = self.files.values().flatten();
         files

@@ -34,6 +34,7 @@ pub(crate) async fn run<K: Kernel>(
     let mut retry = Retry::default();
     let mut is_ready = false;
     loop {
+        state.health().turned();
         // Without manifests the source may end; a closed channel must not make this loop spin.
         tokio::select! {
             () = &mut stop => return,

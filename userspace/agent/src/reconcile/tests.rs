@@ -1,4 +1,5 @@
 mod fake;
+mod health;
 
 use clap::Parser;
 use tidegate_abi::{FrontendKey, Ip4, Mac, Port, Proto};
@@ -171,6 +172,44 @@ fn an_invalid_object_is_a_problem_and_the_others_work() {
             .frontends
             .contains_key(&frontend([10, 96, 0, 10], 80))
     );
+}
+
+#[test]
+fn rule_3_6_1_source_ranges_are_written_adopted_and_removed() {
+    let kernel = Fake::default();
+    let mut first = agent(&kernel);
+    let ranged = WEB.replace(
+        "{type: NodePort,",
+        "{type: LoadBalancer, loadBalancerSourceRanges: [203.0.113.0/24],",
+    );
+    let ranged = ranged.replacen(
+        "---",
+        "status: {loadBalancer: {ingress: [{ip: 192.0.2.5}]}}\n---",
+        1,
+    );
+    first.take_batch(batch(&ranged));
+    first.converge().unwrap();
+    let guarded = kernel.state().v4.frontends[&frontend([192, 0, 2, 5], 80)];
+    let held = kernel.state().v4.source_ranges.clone();
+    let key = tidegate_abi::SourceRangeKey {
+        prefix_len: 32 + 24,
+        service: guarded.service,
+        addr: Ip4::new([203, 0, 113, 0]),
+    };
+    assert_eq!(held, [key].into());
+    // Left by somebody else: the next agent reads and removes it.
+    let stray = tidegate_abi::SourceRangeKey {
+        service: 999,
+        ..key
+    };
+    kernel.state().v4.source_ranges.insert(stray);
+    let mut second = agent(&kernel);
+    second.take_batch(batch(&ranged));
+    second.converge().unwrap();
+    assert_eq!(kernel.state().v4.source_ranges, held);
+    second.take_batch(batch(WEB));
+    second.converge().unwrap();
+    assert!(kernel.state().v4.source_ranges.is_empty());
 }
 
 #[test]

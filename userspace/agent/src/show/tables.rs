@@ -95,7 +95,7 @@ impl Row for ServiceRow {
         "AFFINITY",
         "SOURCE",
     ];
-    const NARROW: usize = 7;
+    const NARROW: usize = 8;
 
     fn cells(&self) -> Vec<String> {
         let policy = match (self.internal_local, self.external_local) {

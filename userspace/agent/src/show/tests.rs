@@ -10,6 +10,7 @@ fn web() -> ServiceRow {
         proto: "TCP".into(),
         family: "IPv4".into(),
         cluster_ip: Some("10.96.0.10".parse().unwrap()),
+        load_balancer_ips: vec!["192.0.2.1".parse().unwrap()],
         endpoints_ready: 1,
         endpoints_total: 2,
         source: "web.yaml: document 1".into(),
@@ -22,8 +23,8 @@ fn a_table_has_headings_in_capitals_no_borders_and_no_trailing_blanks() {
     let text = tables::render(&[web()], false);
     assert_eq!(
         text,
-        "NAMESPACE  NAME  PORT     PROTO  CLUSTER-IP  NODE-PORT  ENDPOINTS\n\
-         default    web   80/http  TCP    10.96.0.10  <none>     1/2\n"
+        "NAMESPACE  NAME  PORT     PROTO  CLUSTER-IP  NODE-PORT  ENDPOINTS  EXTERNAL-IP\n\
+         default    web   80/http  TCP    10.96.0.10  <none>     1/2        192.0.2.1\n"
     );
 }
 

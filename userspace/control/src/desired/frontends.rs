@@ -63,6 +63,13 @@ impl<'a, A: Address> Owners<'a, A> {
 fn claims<A: Address>(port: &ServicePort, node: &NodeFacts) -> Vec<Claim<A>> {
     let only = |local: bool| if local { flags::LOCAL_ONLY } else { 0 };
     let external = only(port.external_local);
+    let guard = if port.source_ranges.is_empty() {
+        0
+    } else {
+        flags::SOURCE_RANGES
+    };
+    // Rule 3.6.1 and decision 9: load-balancer addresses only, unless the Service asks for more.
+    let guard_more = if port.ranges_guard_all { guard } else { 0 };
     let mut claims = Vec::new();
     let mut add = |ip: Option<A>, number: u16, flags: u32, field: Field| {
         let key = |ip| FrontendKey::new(ip, Port::new(number), port.key.proto);
@@ -78,18 +85,15 @@ fn claims<A: Address>(port: &ServicePort, node: &NodeFacts) -> Vec<Claim<A>> {
         add(A::from_ip(ip), number, flags, Field::ClusterIp);
     }
     for &ip in &port.external_ips {
-        add(A::from_ip(ip), number, external, Field::ExternalIp);
+        let flags = external | guard_more;
+        add(A::from_ip(ip), number, flags, Field::ExternalIp);
     }
     for &ip in &port.lb_ips {
-        add(
-            A::from_ip(ip),
-            number,
-            external | flags::LOAD_BALANCER,
-            Field::LoadBalancer,
-        );
+        let flags = external | flags::LOAD_BALANCER | guard;
+        add(A::from_ip(ip), number, flags, Field::LoadBalancer);
     }
     if let Some(number) = port.node_port {
-        let flags = external | flags::NODE_PORT;
+        let flags = external | flags::NODE_PORT | guard_more;
         for &ip in node.addresses.iter().filter(|ip| !ip.is_unspecified()) {
             add(A::from_ip(ip), number, flags, Field::NodePort);
         }

@@ -80,8 +80,104 @@ fn every_address_of_a_service_is_a_frontend_with_its_flags() {
             ("[::]:30080", flags::NODE_PORT),
         ])
     );
-    // Rule 2.4.9.
-    assert_eq!(desired.v4.cluster_ips, [Ip4::new([10, 96, 0, 1])]);
+}
+
+/// A load balancer with a NodePort and an external IP, and these lines in its metadata and specification.
+fn balancer(name: &str, ip: &str, metadata: &str, spec: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}{metadata}}}\n\
+         spec: {{type: LoadBalancer, {spec}, ports: [{{port: 80, nodePort: 30080}}]}}\n\
+         status: {{loadBalancer: {{ingress: [{{ip: {ip}}}]}}}}\n"
+    )
+}
+
+const RANGES: &str = "clusterIPs: [10.96.0.1, 'fd00::1'], externalIPs: [192.0.2.1], \
+    loadBalancerSourceRanges: [203.0.113.0/24, 198.51.100.7/32, 203.0.113.0/24]";
+
+fn guarded<A: Address>(family: &DesiredFamily<A>) -> Vec<String> {
+    let all = frontends(family).into_iter();
+    all.filter(|(_, flags)| flags & flags::SOURCE_RANGES != 0)
+        .map(|(dialled, _)| dialled)
+        .collect()
+}
+
+#[test]
+fn rule_3_6_1_ranges_guard_load_balancer_addresses_and_more_only_if_asked() {
+    let (plain, _) = desired(&balancer("web", "192.0.2.2", "", RANGES));
+    assert_eq!(guarded(&plain.v4), ["192.0.2.2:80"]);
+    let mut blocks = [
+        Block::new(Ip4::new([198, 51, 100, 7]), 32),
+        Block::new(Ip4::new([203, 0, 113, 0]), 24),
+    ];
+    blocks.sort_unstable();
+    assert_eq!(plain.v4.ports[0].source_ranges, blocks);
+    let more = ", annotations: {tidegate.io/source-ranges: all}";
+    let (more, _) = desired(&balancer("web", "192.0.2.2", more, RANGES));
+    let all = [
+        "192.0.2.1:80",
+        "192.0.2.2:80",
+        "192.0.2.10:30080",
+        "0.0.0.0:30080",
+    ];
+    assert_eq!(guarded(&more.v4), all);
+    // Rules 1.1.12 and 3.6.11: the other family has no ranges.
+    assert_eq!(guarded(&more.v6), [""; 0]);
+    assert_eq!(more.v6.ports[0].source_ranges, []);
+}
+
+#[test]
+fn ranges_that_no_frontend_asks_for_take_no_room() {
+    let text = balancer("web", "192.0.2.2", "", RANGES);
+    let (desired, _) = desired(&text.replace("{ip: 192.0.2.2}", "{hostname: lb.example}"));
+    assert_eq!(guarded(&desired.v4), [""; 0]);
+    assert_eq!(desired.v4.ports[0].source_ranges, []);
+}
+
+#[test]
+fn an_address_that_is_external_ip_and_load_balancer_address_is_guarded() {
+    let (desired, _) = desired(&balancer("web", "192.0.2.1", "", RANGES));
+    assert_eq!(guarded(&desired.v4), ["192.0.2.1:80"]);
+}
+
+const PING: u32 = flags::ADDRESS_ONLY | flags::PING;
+
+#[test]
+fn rule_2_4_9_cluster_ips_are_known_without_a_port_and_answer_pings_unless_told_not_to() {
+    let quiet = ", annotations: {tidegate.io/ping: 'false'}";
+    for (metadata, ping) in [("", flags::PING), (quiet, 0)] {
+        let (desired, _) = desired(&balancer("web", "192.0.2.2", metadata, RANGES));
+        let internal = flags::INTERNAL | flags::ADDRESS_ONLY | ping;
+        let mut wanted = vec![(Ip4::new([10, 96, 0, 1]), internal)];
+        if ping != 0 {
+            wanted.push((Ip4::new([192, 0, 2, 2]), flags::LOAD_BALANCER | PING));
+        }
+        wanted.sort_unstable();
+        assert_eq!(desired.v4.markers, wanted);
+        assert_eq!(desired.v6.markers.len(), 1);
+    }
+}
+
+#[test]
+fn the_oldest_service_decides_whether_a_shared_address_answers_pings() {
+    let quiet = ", annotations: {tidegate.io/ping: 'false'}";
+    let spec = |host: u8| format!("clusterIP: 10.96.0.{host}");
+    let two = |first: &str, second: &str| {
+        let old = balancer("old", "192.0.2.2", first, &spec(1));
+        let new = balancer("new", "192.0.2.2", second, &spec(2));
+        let new = new.replace("port: 80, nodePort: 30080", "port: 443, nodePort: 30443");
+        desired(&(old + &new)).0.v4.markers
+    };
+    let shared = Ip4::new([192, 0, 2, 2]);
+    let of = |markers: Vec<(Ip4, u32)>| markers.into_iter().find(|it| it.0 == shared);
+    let answered = Some((shared, flags::LOAD_BALANCER | PING));
+    assert_eq!(of(two("", quiet)), answered);
+    assert_eq!(of(two(quiet, "")), None);
+}
+
+#[test]
+fn a_load_balancer_address_that_is_the_nodes_own_is_left_to_the_node() {
+    let (desired, _) = desired(&balancer("web", "192.0.2.10", "", RANGES));
+    assert_eq!(desired.v4.markers.len(), 1);
 }
 
 #[test]

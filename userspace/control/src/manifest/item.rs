@@ -1,10 +1,9 @@
 //! One document's value to objects: kinds, lists, identity, types.
 
-use k8s_openapi::{api::core::v1::Service, api::discovery::v1::EndpointSlice};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Parsed;
+use super::{Parsed, trim};
 use crate::{
     object::{Body, Kind, Object, ObjectKey},
     problem::{Origin, Problem, Severity},
@@ -14,7 +13,7 @@ use crate::{
 pub(super) fn read_document(origin: &Origin, value: Value, parsed: &mut Parsed) {
     let (api_version, kind) = (text(&value, "apiVersion"), text(&value, "kind"));
     match (api_version, kind) {
-        (Some("v1"), Some("List" | "ServiceList"))
+        (Some("v1"), Some("List" | "ServiceList" | "PodList" | "NodeList"))
         | (Some("discovery.k8s.io/v1"), Some("EndpointSliceList")) => {
             read_list(origin, value, parsed);
         }
@@ -90,11 +89,8 @@ fn read_object(origin: &Origin, value: Value, index: Option<usize>, parsed: &mut
 }
 
 fn object(origin: &Origin, key: ObjectKey, body: Body) -> Object {
-    let created = match &body {
-        Body::Service(service) => &service.metadata.creation_timestamp,
-        Body::EndpointSlice(slice) => &slice.metadata.creation_timestamp,
-    };
-    let created = created.as_ref().map(|time| time.0);
+    let created = body.metadata().creation_timestamp.as_ref();
+    let created = created.map(|time| time.0);
     Object {
         origin: origin.clone(),
         key,
@@ -111,6 +107,7 @@ fn identity(kind: Kind, value: &Value) -> Result<ObjectKey, (&'static str, Strin
         Some(name) => name.as_str().filter(|name| is_name(name, true)),
     };
     let namespace = match metadata.get("namespace") {
+        _ if !kind.is_namespaced() => Some(""),
         None | Some(Value::Null) => Some("default"),
         Some(Value::String(namespace)) if namespace.is_empty() => Some("default"),
         Some(namespace) => namespace
@@ -147,10 +144,18 @@ fn is_name(name: &str, dots: bool) -> bool {
         && bytes.iter().all(|&byte| inner(byte))
 }
 
-fn typed(kind: Kind, value: Value) -> Result<Body, (String, String)> {
+fn typed(kind: Kind, mut value: Value) -> Result<Body, (String, String)> {
     Ok(match kind {
-        Kind::Service => Body::Service(Box::new(from_value::<Service>(value)?)),
-        Kind::EndpointSlice => Body::EndpointSlice(Box::new(from_value::<EndpointSlice>(value)?)),
+        Kind::Service => Body::Service(from_value(value)?),
+        Kind::EndpointSlice => Body::EndpointSlice(from_value(value)?),
+        Kind::Pod => {
+            trim::pod(&mut value);
+            Body::Pod(from_value(value)?)
+        }
+        Kind::Node => {
+            trim::node(&mut value);
+            Body::Node(from_value(value)?)
+        }
     })
 }
 

@@ -189,3 +189,62 @@ fn no_cut_of_a_file_panics() {
         let _parsed = parse("a.yaml", &text[end..]);
     }
 }
+
+#[test]
+fn pods_and_nodes_are_read_with_lists_and_a_node_has_no_namespace() {
+    let text = "apiVersion: v1\nkind: PodList\nitems: [{metadata: {name: a, namespace: prod}}]\n---\n\
+        apiVersion: v1\nkind: NodeList\nitems: [{metadata: {name: n.example, namespace: x}}]\n---\n\
+        apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Pod, metadata: {name: b}}]\n";
+    let parsed = parse("a.yaml", text);
+    assert_eq!(lines(&parsed), Vec::<String>::new());
+    assert_eq!(
+        names(&parsed),
+        ["Pod prod/a@1", "Node n.example@2", "Pod default/b@3"]
+    );
+}
+
+#[test]
+fn what_a_pod_or_node_says_beyond_our_needs_is_dropped_whatever_its_type() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {app: web}, \
+        deletionTimestamp: '2026-01-01T00:00:00Z', annotations: {a: 1}}\n\
+        spec: {nodeName: n, overhead: {cpu: 1}, containers: [{name: c, image: i, env: [{name: E}], \
+        resources: {limits: {cpu: 0.5}}, ports: [{name: http, containerPort: 80}]}]}\n\
+        status: {podIP: 10.0.0.1, conditions: [{type: Ready, status: 'True', lastProbeTime: bad}]}\n\
+        ---\napiVersion: v1\nkind: Node\nmetadata: {name: n}\n\
+        status: {allocatable: {cpu: 4, memory: 1Gi}, images: 7}\n";
+    let parsed = parse("a.yaml", text);
+    assert_eq!(lines(&parsed), Vec::<String>::new());
+    let pod = parsed.objects[0].pod().unwrap();
+    assert_eq!(parsed.objects[0].label("app"), Some("web"));
+    assert!(pod.metadata.deletion_timestamp.is_some());
+    let container = &pod.spec.as_ref().unwrap().containers[0];
+    assert_eq!(container.ports.as_ref().unwrap()[0].container_port, 80);
+    assert_eq!((&container.image, &container.env), (&None, &None));
+    let node = parsed.objects[1].node().unwrap();
+    let allocatable = node.status.as_ref().unwrap().allocatable.as_ref().unwrap();
+    assert_eq!(allocatable["cpu"].0, "4");
+}
+
+#[test]
+fn a_pod_whose_needed_fields_have_the_wrong_type_is_refused_by_name() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nstatus: {podIP: 7}\n";
+    let parsed = parse("a.yaml", text);
+    assert_eq!(
+        lines(&parsed),
+        [
+            "a.yaml: document 1: Pod default/a: status.podIP: invalid type: integer `7`, \
+          expected a string"
+        ]
+    );
+    assert_eq!(parsed.refused[0].to_string(), "Pod default/a");
+    // A field that should be an object is left for the typing to judge.
+    for text in [
+        "spec: 7",
+        "status: []",
+        "metadata: 7",
+        "spec: {containers: 7}",
+    ] {
+        let text = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\n{text}\n");
+        assert_eq!(parse("a.yaml", &text).problems.len(), 1, "{text}");
+    }
+}

@@ -1,4 +1,5 @@
-//! What only one Service may have: a clusterIP, and a nodePort number (rules 1.6.6 and 1.6.7).
+//! What only one Service may have: a clusterIP, and the number of a nodePort or a health-check port
+//! (rules 1.6.6, 1.6.7 and 1.6.9).
 //!
 //! Services are asked oldest first, so the first claim wins (rule 3.8.3, decision 10).
 
@@ -55,6 +56,22 @@ impl Claims {
             .entry(number)
             .or_insert_with(|| Owner::new(object));
         owner.admits(object, &field, &what, problems)
+    }
+
+    /// Whether the Service has this health-check port for itself: its number is of the same pool as the
+    /// nodePorts' (rule 1.6.9), and no NodePort may swallow the probes (rule 3.9.11).
+    pub(super) fn health_check_port(
+        &mut self,
+        object: &Object,
+        number: u16,
+        problems: &mut Vec<Problem>,
+    ) -> bool {
+        let what = format!("port {number}");
+        let owner = self
+            .node_ports
+            .entry(number)
+            .or_insert_with(|| Owner::new(object));
+        owner.admits(object, "spec.healthCheckNodePort", &what, problems)
     }
 }
 

@@ -106,7 +106,7 @@ impl Hints {
             Self::Unused => true,
             Self::Node => hints
                 .and_then(|it| it.for_nodes.as_ref())
-                .is_some_and(|nodes| nodes.iter().any(|it| it.name == node.name)),
+                .is_some_and(|nodes| nodes.iter().any(|it| is_this(&it.name, &node.name))),
             Self::Zone => hints
                 .and_then(|it| it.for_zones.as_ref())
                 .is_some_and(|zones| zones.iter().any(|it| Some(&it.name) == node.zone.as_ref())),
@@ -114,8 +114,14 @@ impl Hints {
     }
 }
 
+/// A node that does not know its name is nobody's.
+fn is_this(hinted: &str, name: &str) -> bool {
+    !name.is_empty() && hinted == name
+}
+
 fn why(view: &EndpointView, near: bool, hints: Hints) -> String {
     let phrase = match (view.used_cluster, view.used_local) {
+        (true, _) if view.ready && view.terminating => "terminating, but published as ready",
         (true, _) if view.ready && hints == Hints::Node => "ready, and hinted for this node",
         (true, _) if view.ready && hints == Hints::Zone => "ready, and hinted for this zone",
         (true, _) if view.ready => "ready",

@@ -3,7 +3,7 @@
 use super::tests::{HERE, THERE, at, model, slice, used_with, web};
 
 #[test]
-fn rule_2_1_ready_then_serving_and_terminating_each_scope_for_itself() {
+fn rule_2_1_1_and_2_1_2_and_2_1_3_and_2_1_4_and_2_1_5_and_2_1_7_each_scope_for_itself() {
     let ready = |ip, place| at(ip, place, "ready: true");
     let last = |ip, place| at(ip, place, "ready: false, serving: true, terminating: true");
     let slow = |ip, place| at(ip, place, "ready: false, serving: true, terminating: false");
@@ -43,7 +43,7 @@ fn rule_2_1_ready_then_serving_and_terminating_each_scope_for_itself() {
 }
 
 #[test]
-fn rule_2_2_hints_narrow_the_cluster_scope_only_if_all_ready_endpoints_have_them() {
+fn rule_2_2_2_and_2_2_3_and_2_2_4_and_2_2_5_and_2_2_6_hints_narrow_the_cluster_scope() {
     let zone = |ip: &str, zones: &str| format!("{ip} {HERE}, hints: {{forZones: [{zones}]}}");
     let both = |ip: &str, node: &str, zones: &str| {
         format!("{ip} hints: {{forNodes: [{{name: {node}}}], forZones: [{zones}]}}")
@@ -106,6 +106,7 @@ fn every_endpoint_says_why() {
                     "10.0.0.1",
                     "10.0.0.2 conditions: {ready: false}",
                     "10.0.0.3 conditions: {ready: false, terminating: true}",
+                    "10.0.0.4 conditions: {ready: true, terminating: true}",
                 ],
             )),
     );
@@ -116,6 +117,11 @@ fn every_endpoint_says_why() {
         .collect();
     assert_eq!(
         why,
-        ["ready", "not ready", "terminating, and others are ready"]
+        [
+            "ready",
+            "not ready",
+            "terminating, and others are ready",
+            "terminating, but published as ready"
+        ]
     );
 }

@@ -1,6 +1,6 @@
 //! The endpoints of a service port: the union of its slices (rules 1.3.x).
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{borrow::Cow, collections::BTreeMap, net::IpAddr};
 
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointHints, EndpointSlice};
 use tidegate_abi::{Family, Proto};
@@ -16,7 +16,7 @@ pub(super) struct Candidate<'a> {
 
 /// The endpoints of the port with this name and protocol, once each, ordered by address and port.
 pub(super) fn of_port<'a>(
-    slices: &[&'a EndpointSlice],
+    slices: &'a [Cow<'_, EndpointSlice>],
     (name, proto): (&str, Proto),
     family: Family,
     node: &NodeFacts,

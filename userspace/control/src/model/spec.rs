@@ -4,6 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service, ServicePort, ServiceSpec};
 
+use super::labels;
 use crate::address;
 
 /// Affinity time where none is given (rule 4.1).
@@ -90,23 +91,43 @@ pub(crate) fn ingress(service: &Service) -> &[LoadBalancerIngress] {
         .unwrap_or_default()
 }
 
-/// Whether the Service asks for a firewall in front of its load-balancer addresses (section 3.6).
-pub(crate) fn has_source_ranges(spec: &ServiceSpec) -> bool {
-    let ranges = spec.load_balancer_source_ranges.as_deref();
-    let asked = |range: &String| !range.trim().is_empty();
-    Type::of(spec) == Type::LoadBalancer && ranges.unwrap_or_default().iter().any(asked)
-}
-
 /// Load-balancer addresses that are ours to answer for (rules 1.1.7, 1.1.8, 3.7.x).
-///
-/// Behind source ranges there are none: a firewall that is not built yet must not be an open door.
 pub(crate) fn lb_ips(service: &Service, spec: &ServiceSpec) -> impl Iterator<Item = IpAddr> {
-    let has_some = Type::of(spec) == Type::LoadBalancer && !has_source_ranges(spec);
+    let has_some = Type::of(spec) == Type::LoadBalancer;
     ingress(service)
         .iter()
         .filter(move |_| has_some)
         .filter(|entry| matches!(entry.ip_mode.as_deref(), None | Some("" | "VIP")))
         .filter_map(|entry| usable(entry.ip.as_deref()?))
+}
+
+/// Whether the source ranges guard more than the load-balancer addresses (decision 9).
+pub(crate) fn ranges_guard_all(service: &Service) -> bool {
+    annotation(service, labels::SOURCE_RANGES) == Some("all")
+}
+
+/// Whether pings to the Service's addresses are answered; they are, unless it says otherwise.
+pub(crate) fn answers_ping(service: &Service) -> bool {
+    annotation(service, labels::PING) != Some("false")
+}
+
+/// The value of an annotation, without blanks around it.
+pub(crate) fn annotation<'a>(service: &'a Service, name: &str) -> Option<&'a str> {
+    let annotations = service.metadata.annotations.as_ref()?;
+    annotations.get(name).map(|value| value.trim())
+}
+
+/// Whether a load balancer needs a port to ask for this node's health (rule 1.5.5).
+pub(crate) fn needs_health_check(spec: &ServiceSpec) -> bool {
+    Type::of(spec) == Type::LoadBalancer && is_external_local(spec)
+}
+
+/// The health-check node port, where the Service has use for one.
+pub(crate) fn health_check_node_port(spec: &ServiceSpec) -> Option<u16> {
+    let number = spec
+        .health_check_node_port
+        .filter(|_| needs_health_check(spec))?;
+    u16::try_from(number).ok().filter(|&number| number != 0)
 }
 
 /// Rule 1.5.2. The raw list counts, even if no entry of it can be used (rule 1.1.13).

@@ -8,7 +8,7 @@ pub(super) fn model(text: &str) -> Model {
     model_on(text, &node())
 }
 
-fn model_on(text: &str, node: &NodeFacts) -> Model {
+pub(super) fn model_on(text: &str, node: &NodeFacts) -> Model {
     let mut store = Store::new(node.node_port_range.clone());
     let parsed = manifest::parse("a.yaml", text);
     let refused: Vec<_> = store.replace_file("a.yaml", parsed);
@@ -19,7 +19,7 @@ fn model_on(text: &str, node: &NodeFacts) -> Model {
     build(&store, node)
 }
 
-fn node() -> NodeFacts {
+pub(super) fn node() -> NodeFacts {
     NodeFacts {
         name: "node-a".to_owned(),
         zone: Some("zone-a".to_owned()),
@@ -27,7 +27,7 @@ fn node() -> NodeFacts {
     }
 }
 
-fn service(name: &str, spec: &str) -> String {
+pub(super) fn service(name: &str, spec: &str) -> String {
     format!("---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n")
 }
 
@@ -50,7 +50,7 @@ pub(super) fn slice(name: &str, ports: &str, endpoints: &[&str]) -> String {
 }
 
 /// The endpoints of the first port: last octet, then C and L where the scopes use it.
-fn used(model: &Model) -> Vec<String> {
+pub(super) fn used(model: &Model) -> Vec<String> {
     let mark = |used: bool, mark: &'static str| if used { mark } else { "" };
     let line = |it: &EndpointView| {
         let host = it.ip.to_string();
@@ -105,7 +105,7 @@ fn rule_1_1_3_protocols_of_one_number_are_apart() {
 }
 
 #[test]
-fn rule_1_1_8_and_3_7_only_vip_addresses_of_load_balancers_count() {
+fn rule_1_1_7_and_1_1_8_and_3_7_1_and_3_7_2_and_3_7_3_only_vip_addresses_of_load_balancers_count() {
     let status = "status: {loadBalancer: {ingress: [{ip: 192.0.2.1}, {ip: 192.0.2.2, ipMode: VIP}, \
         {ip: 192.0.2.3, ipMode: Proxy}, {hostname: a.b}, {ip: '2001:db8::1'}]}}\n";
     let spec = |kind: &str| format!("type: {kind}, clusterIP: 10.96.0.1, ports: [{{port: 80}}]");
@@ -116,7 +116,6 @@ fn rule_1_1_8_and_3_7_only_vip_addresses_of_load_balancers_count() {
         .map(IpAddr::to_string)
         .collect();
     assert_eq!(ips, ["192.0.2.1", "192.0.2.2"]);
-    // Rule 1.1.7.
     let plain = model(&(service("web", &spec("ClusterIP")) + status));
     assert!(plain.ports[0].lb_ips.is_empty());
 }
@@ -132,7 +131,7 @@ fn rule_1_2_1_and_1_2_2_labels_hide_services_and_slices() {
 }
 
 #[test]
-fn rule_1_3_3_and_1_7_the_families_are_apart() {
+fn rule_1_3_3_and_1_7_1_and_1_7_4_the_families_are_apart() {
     let spec = "clusterIPs: [10.96.0.1, 'fd00::1'], externalIPs: [192.0.2.1, '2001:db8::1'], \
         ports: [{port: 80}]";
     let v6 = slice("web-6", "{port: 9090}", &["'fd00::a'"]).replace("IPv4", "IPv6");

@@ -16,6 +16,7 @@ use super::{
     ranges::Ranges,
     services::Services,
 };
+use crate::desired::canonical;
 
 /// No service port has this id, see [`Services`].
 const NOBODY: u32 = 0;
@@ -23,7 +24,17 @@ const NOBODY: u32 = 0;
 pub(super) fn services(image: &Image) -> Services {
     let v4 = image.v4.frontends.values();
     let v6 = image.v6.frontends.values();
-    Services::new(v4.chain(v6).map(|frontend| frontend.service).collect())
+    let frontends = v4.chain(v6).map(|frontend| frontend.service);
+    // Who gets an id that was somebody's must not get his clients too.
+    let ranges4 = image.v4.source_ranges.iter().map(|key| key.service);
+    let ranges6 = image.v6.source_ranges.iter().map(|key| key.service);
+    Services::new(frontends.chain(ranges4).chain(ranges6).collect())
+}
+
+/// Spells the source ranges as the planner does.
+pub(super) fn source_ranges<A: Address>(half: &mut FamilyImage<A>) {
+    let found = std::mem::take(&mut half.source_ranges);
+    half.source_ranges = found.into_iter().map(canonical).collect();
 }
 
 /// Ids that a table names do not serve anybody else before that table is gone.

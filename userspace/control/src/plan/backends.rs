@@ -28,6 +28,17 @@ pub(super) struct Backends<A> {
     turn: u64,
 }
 
+/// Backends that are let go.
+pub(super) struct Retired<A> {
+    /// Before the frontends move: no new flow of a client with affinity may go to them any more.
+    pub(super) unlisted: Vec<(BackendId, Backend<A>)>,
+    /// At the end: they do not serve any more.
+    pub(super) retired: Vec<(BackendId, Backend<A>)>,
+}
+
+/// Some table of its service port names the backend.
+const LISTED: u16 = flags::IN_CLUSTER | flags::IN_LOCAL;
+
 impl<A: Address> Backends<A> {
     /// Takes over the backends that serve. Ids that some table names rest, even if they do not.
     pub(super) fn adopt(
@@ -90,6 +101,7 @@ impl<A: Address> Backends<A> {
         &mut self,
         service: u32,
         target: &Target<A>,
+        flags: u16,
         half: &mut FamilyImage<A>,
     ) -> Option<(BackendId, Backend<A>)> {
         let id = match self.free.pop_front() {
@@ -104,7 +116,6 @@ impl<A: Address> Backends<A> {
             .backend(id)
             .map_or(0, |old| old.generation)
             .wrapping_add(1);
-        let flags = flags::SERVING | local(target.local);
         let backend = Backend {
             addr: target.addr,
             port: target.port,
@@ -122,14 +133,18 @@ impl<A: Address> Backends<A> {
         &mut self,
         half: &mut FamilyImage<A>,
         used: impl Fn(BackendId) -> bool,
-    ) -> Vec<(BackendId, Backend<A>)> {
-        let mut retired = Vec::new();
+    ) -> Retired<A> {
+        let (mut unlisted, mut retired) = (Vec::new(), Vec::new());
         for (id, backend) in (0..).map(BackendId).zip(&mut half.backends).skip(1) {
             if backend.flags & flags::SERVING == 0 || used(id) {
                 continue;
             }
             if let Some(service) = self.owners.remove(&id) {
                 self.ids.remove(&(service, backend.addr, backend.port));
+            }
+            if backend.flags & LISTED != 0 {
+                backend.flags &= !LISTED;
+                unlisted.push((id, *backend));
             }
             backend.flags &= !flags::SERVING;
             backend.generation = backend.generation.wrapping_add(1);
@@ -138,18 +153,18 @@ impl<A: Address> Backends<A> {
                 self.resting.push_back((self.turn, id));
             }
         }
-        retired
+        Retired { unlisted, retired }
     }
 }
 
-/// The flags of a backend that serves; a change of place does not end flows.
-pub(super) fn relocate<A: Address>(
+/// Changes the flags of a backend that serves. Its flows go on: neither a change of place nor one of
+/// tables ends them.
+pub(super) fn set_flags<A: Address>(
     half: &mut FamilyImage<A>,
     id: BackendId,
-    is_local: bool,
+    flags: u16,
 ) -> Option<(BackendId, Backend<A>)> {
     let backend = half.backends.get_mut(id.0 as usize)?;
-    let flags = flags::SERVING | local(is_local);
     if backend.flags == flags {
         return None;
     }
@@ -175,8 +190,4 @@ pub(super) fn key<A: Address>(half: &FamilyImage<A>, id: BackendId) -> Option<(I
         .backend(id)
         .filter(|backend| backend.flags & flags::SERVING != 0)?;
     Some((backend.addr.to_ip(), backend.port.get()))
-}
-
-fn local(is_local: bool) -> u16 {
-    if is_local { flags::LOCAL } else { 0 }
 }

@@ -18,6 +18,9 @@ use crate::{
 pub(super) struct Draft {
     pub(super) backends: Vec<Write>,
     pub(super) slots: Vec<Write>,
+    pub(super) admitted: Vec<Write>,
+    pub(super) unguarded: Vec<Write>,
+    pub(super) barred: Vec<Write>,
     pub(super) frontends: Vec<Write>,
     pub(super) removed: Vec<Write>,
     pub(super) retired: Vec<Write>,
@@ -33,6 +36,7 @@ pub(super) enum Shortage {
     Frontends,
     Backends,
     Slots,
+    SourceRanges,
 }
 
 impl Draft {
@@ -48,6 +52,20 @@ impl Draft {
         } else {
             "it is not programmed"
         };
+        self.no_room(port, shortage, state);
+        if let Some(old) = old {
+            self.kept.insert(old.service);
+            self.placed.insert(Arc::clone(&port.key), old);
+        }
+    }
+
+    /// Tells what of a service port did not fit, and what becomes of it.
+    pub(super) fn no_room<A: Address>(
+        &mut self,
+        port: &DesiredPort<A>,
+        shortage: Shortage,
+        state: &str,
+    ) {
         let (what, map) = shortage.describe(A::FAMILY);
         let reason = format!(
             "no room for the {what} of {} in map {map}; {state}",
@@ -55,26 +73,26 @@ impl Draft {
         );
         let problem = Problem::at(&port.origin, Severity::Error, reason);
         self.problems.push(problem.object(port.key.object()));
-        if let Some(old) = old {
-            self.kept.insert(old.service);
-            self.placed.insert(Arc::clone(&port.key), old);
-        }
     }
 
     pub(super) fn into_plan(self) -> Plan {
         let Self {
             backends,
             slots,
+            admitted,
+            unguarded,
+            barred,
             frontends,
             removed,
             retired,
             problems,
-            ..
+            placed: _,
+            kept: _,
         } = self;
-        let writes = [backends, slots, frontends, removed, retired]
-            .into_iter()
-            .flatten()
-            .collect();
+        let steps = [
+            backends, slots, admitted, unguarded, barred, frontends, removed, retired,
+        ];
+        let writes = steps.into_iter().flatten().collect();
         Plan { writes, problems }
     }
 }
@@ -89,6 +107,7 @@ impl Shortage {
             Self::Frontends => ("frontends", of_family(maps::FRONTENDS)),
             Self::Backends => ("backends", of_family(maps::BACKENDS)),
             Self::Slots => ("tables", maps::SLOTS),
+            Self::SourceRanges => ("source ranges", of_family(maps::SOURCE_RANGES)),
         }
     }
 }

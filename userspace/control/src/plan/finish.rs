@@ -2,20 +2,17 @@
 
 use std::collections::HashSet;
 
-use tidegate_abi::{Address, BackendId, FrontendKey, Ip4, Ip6, Pool};
+use tidegate_abi::{Address, BackendId, Ip4, Ip6, Pool};
 
-use super::{Planner, draft::Draft, image::table, write::Maps};
+use super::{Planner, backends::Retired, draft::Draft, image::table, place::Wanted, write::Maps};
 
 impl Planner {
     /// Removes the frontends that are not wanted, but not those of service ports that did not fit.
-    pub(super) fn remove_frontends<A: Maps>(
-        &mut self,
-        wanted: &HashSet<FrontendKey<A>>,
-        draft: &mut Draft,
-    ) {
+    pub(super) fn remove_frontends<A: Maps>(&mut self, wanted: &Wanted<A>, draft: &mut Draft) {
         let half = A::half_mut(&mut self.image);
         let gone = half.frontends.extract_if(|key, frontend| {
-            !wanted.contains(key) && !draft.kept.contains(&frontend.service)
+            let is_kept = draft.kept.contains(&frontend.service) && !wanted.closed.contains(key);
+            !wanted.frontends.contains(key) && !is_kept
         });
         let mut gone: Vec<_> = gone.map(|(key, _)| key).collect();
         gone.sort_unstable();
@@ -52,11 +49,9 @@ impl Planner {
             }
         }
         let (ids, half) = A::state(self);
-        let retired = ids.retire(half, |id: BackendId| used.contains(&id));
-        draft.retired.extend(
-            retired
-                .into_iter()
-                .map(|(id, backend)| A::backend(id, backend)),
-        );
+        let Retired { unlisted, retired } = ids.retire(half, |id: BackendId| used.contains(&id));
+        let write = |(id, backend)| A::backend(id, backend);
+        draft.backends.extend(unlisted.into_iter().map(write));
+        draft.retired.extend(retired.into_iter().map(write));
     }
 }

@@ -1,15 +1,17 @@
 //! What the maps hold, as values.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use tidegate_abi::{Address, Backend, BackendId, Frontend, FrontendKey, Ip4, Ip6, Pool, maps};
+use tidegate_abi::{
+    Address, Backend, BackendId, Frontend, FrontendKey, Ip4, Ip6, Pool, SourceRangeKey, maps,
+};
 
 /// The maps that the planner rules.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Image {
-    /// `frontends4` and `backends4`.
+    /// `frontends4`, `backends4` and `source_ranges4`.
     pub v4: FamilyImage<Ip4>,
-    /// `frontends6` and `backends6`.
+    /// `frontends6`, `backends6` and `source_ranges6`.
     pub v6: FamilyImage<Ip6>,
     /// `slots`, from the first one; what is not here is zero.
     pub slots: Vec<BackendId>,
@@ -22,6 +24,8 @@ pub struct FamilyImage<A: Address> {
     pub frontends: HashMap<FrontendKey<A>, Frontend>,
     /// Backends by id; what is not here is zero.
     pub backends: Vec<Backend<A>>,
+    /// Source ranges.
+    pub source_ranges: BTreeSet<SourceRangeKey<A>>,
 }
 
 /// How much fits into the maps.
@@ -33,6 +37,8 @@ pub struct Limits {
     pub backends: u32,
     /// Slots of all tables.
     pub slots: u32,
+    /// Source ranges of each family.
+    pub source_ranges: u32,
 }
 
 impl<A: Address> Default for FamilyImage<A> {
@@ -40,6 +46,7 @@ impl<A: Address> Default for FamilyImage<A> {
         Self {
             frontends: HashMap::new(),
             backends: Vec::new(),
+            source_ranges: BTreeSet::new(),
         }
     }
 }
@@ -50,6 +57,7 @@ impl Default for Limits {
             frontends: maps::FRONTENDS_MAX,
             backends: maps::BACKENDS_MAX,
             slots: maps::SLOTS_MAX,
+            source_ranges: maps::SOURCE_RANGES_MAX,
         }
     }
 }

@@ -1,3 +1,6 @@
+mod guard;
+mod membership;
+
 use tidegate_abi::{Backend, Frontend, FrontendKey, backend, frontend};
 
 use super::{
@@ -10,6 +13,7 @@ const ROOM: Limits = Limits {
     frontends: 100,
     backends: 100,
     slots: 100,
+    source_ranges: 100,
 };
 
 fn empty() -> Planner {
@@ -60,6 +64,9 @@ fn writes_come_in_the_order_that_keeps_traffic_whole() {
         names(&second),
         [
             "Backend4",
+            // Two that go: affinity leads nobody there any more.
+            "Backend4",
+            "Backend4",
             "Slots",
             "Frontend4",
             "RemoveFrontend4",
@@ -103,13 +110,14 @@ fn rule_2_4_1_a_service_port_without_endpoints_has_empty_tables() {
 fn rule_2_4_9_a_cluster_ip_has_a_marker() {
     let mut planner = empty();
     let mut desired = desired4(vec![]);
-    desired.v4.cluster_ips = vec![Ip4::new([10, 96, 0, 1])];
+    let marker = frontend::flags::INTERNAL | frontend::flags::ADDRESS_ONLY;
+    desired.v4.markers = vec![(Ip4::new([10, 96, 0, 1]), marker)];
     let plan = planner.plan(&desired);
     let [Write::Frontend4(key, value)] = plan.writes[..] else {
         panic!("{:?}", plan.writes)
     };
     assert_eq!(key, FrontendKey::of_address(Ip4::new([10, 96, 0, 1])));
-    assert!(value.has(frontend::flags::ADDRESS_ONLY) && value.service == 0);
+    assert_eq!((value.flags, value.service), (marker, 0));
 }
 
 #[test]
@@ -182,10 +190,9 @@ fn an_endpoint_that_moves_to_this_node_keeps_its_flows() {
     else {
         panic!("{:?}", plan.writes)
     };
-    assert_eq!(
-        (flags, generation),
-        (backend::flags::SERVING | backend::flags::LOCAL, 1)
-    );
+    let everywhere = backend::flags::IN_CLUSTER | backend::flags::IN_LOCAL;
+    let here = backend::flags::SERVING | backend::flags::LOCAL;
+    assert_eq!((flags, generation), (here | everywhere, 1));
 }
 
 #[test]
@@ -309,7 +316,7 @@ fn names_of_ids_are_known_and_a_backends_generation_can_be_grown() {
     };
     assert_eq!(
         (backend.generation, backend.flags),
-        (2, backend::flags::SERVING)
+        (2, backend::flags::SERVING | backend::flags::IN_CLUSTER)
     );
     assert_eq!(planner.bump_backends_at("10.1.1.1".parse().unwrap()), []);
     assert_eq!(planner.plan(&desired4(vec![four("a", 1, &[1])])).writes, []);

@@ -1,6 +1,6 @@
 //! One write to one map, and the trait that finds a family's maps.
 
-use tidegate_abi::{Address, Backend, BackendId, Frontend, FrontendKey, Ip4, Ip6};
+use tidegate_abi::{Address, Backend, BackendId, Frontend, FrontendKey, Ip4, Ip6, SourceRangeKey};
 
 use super::{
     Planner,
@@ -23,6 +23,10 @@ pub enum Write {
         /// What they name.
         ids: Vec<BackendId>,
     },
+    /// Adds an entry to `source_ranges4`.
+    Admit4(SourceRangeKey<Ip4>),
+    /// Adds an entry to `source_ranges6`.
+    Admit6(SourceRangeKey<Ip6>),
     /// Sets an entry of `frontends4`.
     Frontend4(FrontendKey<Ip4>, Frontend),
     /// Sets an entry of `frontends6`.
@@ -31,6 +35,10 @@ pub enum Write {
     RemoveFrontend4(FrontendKey<Ip4>),
     /// Deletes an entry of `frontends6`.
     RemoveFrontend6(FrontendKey<Ip6>),
+    /// Deletes an entry of `source_ranges4`.
+    Bar4(SourceRangeKey<Ip4>),
+    /// Deletes an entry of `source_ranges6`.
+    Bar6(SourceRangeKey<Ip6>),
 }
 
 /// The maps of an address family.
@@ -43,10 +51,12 @@ pub(super) trait Maps: Address {
     fn backend(id: BackendId, backend: Backend<Self>) -> Write;
     fn frontend(key: FrontendKey<Self>, frontend: Frontend) -> Write;
     fn remove(key: FrontendKey<Self>) -> Write;
+    fn admit(key: SourceRangeKey<Self>) -> Write;
+    fn bar(key: SourceRangeKey<Self>) -> Write;
 }
 
 macro_rules! maps {
-    ($family:ty, $half:ident, $ids:ident, $backend:ident, $frontend:ident, $remove:ident) => {
+    ($family:ty, $half:ident, $ids:ident, $($name:ident: $write:ident($($part:ident: $kind:ty),+)),+) => {
         impl Maps for $family {
             fn half(image: &Image) -> &FamilyImage<Self> {
                 &image.$half
@@ -60,18 +70,22 @@ macro_rules! maps {
             fn state(planner: &mut Planner) -> (&mut Backends<Self>, &mut FamilyImage<Self>) {
                 (&mut planner.$ids, &mut planner.image.$half)
             }
-            fn backend(id: BackendId, backend: Backend<Self>) -> Write {
-                Write::$backend(id, backend)
-            }
-            fn frontend(key: FrontendKey<Self>, frontend: Frontend) -> Write {
-                Write::$frontend(key, frontend)
-            }
-            fn remove(key: FrontendKey<Self>) -> Write {
-                Write::$remove(key)
-            }
+            $(fn $name($($part: $kind),+) -> Write {
+                Write::$write($($part),+)
+            })+
         }
     };
 }
 
-maps!(Ip4, v4, backends4, Backend4, Frontend4, RemoveFrontend4);
-maps!(Ip6, v6, backends6, Backend6, Frontend6, RemoveFrontend6);
+maps!(Ip4, v4, backends4,
+    backend: Backend4(id: BackendId, backend: Backend<Self>),
+    frontend: Frontend4(key: FrontendKey<Self>, frontend: Frontend),
+    remove: RemoveFrontend4(key: FrontendKey<Self>),
+    admit: Admit4(key: SourceRangeKey<Self>),
+    bar: Bar4(key: SourceRangeKey<Self>));
+maps!(Ip6, v6, backends6,
+    backend: Backend6(id: BackendId, backend: Backend<Self>),
+    frontend: Frontend6(key: FrontendKey<Self>, frontend: Frontend),
+    remove: RemoveFrontend6(key: FrontendKey<Self>),
+    admit: Admit6(key: SourceRangeKey<Self>),
+    bar: Bar6(key: SourceRangeKey<Self>));

@@ -123,3 +123,23 @@ fn age_is_creation_time_and_then_order_of_arrival() {
         .collect();
     assert_eq!(ages, ["first", "second", "late", "early"]);
 }
+
+#[test]
+fn kinds_are_kept_apart_and_a_node_is_found_by_its_name() {
+    let mut store = store();
+    let node = "---\napiVersion: v1\nkind: Node\nmetadata: {name: x}\n";
+    let pod = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: x}\n";
+    assert!(put(&mut store, "a", &(service("x", 1) + node + pod)).is_empty());
+    let count = |kind| store.objects(kind).count();
+    assert_eq!(
+        (
+            count(Kind::Service),
+            count(Kind::EndpointSlice),
+            count(Kind::Pod),
+            count(Kind::Node)
+        ),
+        (1, 0, 1, 1)
+    );
+    assert!(store.get(&ObjectKey::of_node("x")).is_some());
+    assert!(store.get(&ObjectKey::of_node("y")).is_none());
+}

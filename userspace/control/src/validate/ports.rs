@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, ops::RangeInclusive};
 
-use k8s_openapi::api::core::v1::{ServicePort, ServiceSpec};
+use k8s_openapi::{
+    api::core::v1::{ServicePort, ServiceSpec},
+    apimachinery::pkg::util::intstr::IntOrString,
+};
 use tidegate_abi::Proto;
 
 use super::{Fault, check_port, check_protocol, error, is_label};
@@ -33,10 +36,30 @@ pub(super) fn check(
                 format!("{name} {number} is used by an earlier port"),
             ));
         }
+        check_target(port).map_err(|why| error(field("targetPort"), why))?;
         if let Some(node_port) = port.node_port.filter(|&number| number != 0) {
             check_node_port(node_port, kind, node_ports, proto, &mut seen)
                 .map_err(|why| error(field("nodePort"), why))?;
         }
+    }
+    check_health_port(spec, node_ports, &seen)
+}
+
+/// The health-check port comes from the pool of nodePorts (rule 1.6.9) and must not be one (rule 3.9.11).
+fn check_health_port(
+    spec: &ServiceSpec,
+    node_ports: &RangeInclusive<u16>,
+    seen: &Seen<'_>,
+) -> Result<(), Fault> {
+    let number = spec.health_check_node_port.unwrap_or(0);
+    if number == 0 || !spec::needs_health_check(spec) {
+        return Ok(());
+    }
+    let field = "spec.healthCheckNodePort";
+    let port = in_range(number, node_ports).map_err(|reason| error(field, reason))?;
+    if seen.node_ports.iter().any(|(_, taken)| *taken == port) {
+        let reason = format!("{number} is a nodePort of this Service; choose another");
+        return Err(error(field, reason));
     }
     Ok(())
 }
@@ -64,6 +87,31 @@ fn check_name<'a>(port: &'a ServicePort, of: usize, seen: &mut Seen<'a>) -> Resu
     Ok(())
 }
 
+/// A number, or the name of a port of the Pods; zero and the empty name mean the port itself
+/// (rule 1.4.5). It matters only where slices are made from Pods.
+fn check_target(port: &ServicePort) -> Result<(), String> {
+    match &port.target_port {
+        None | Some(IntOrString::Int(0)) => Ok(()),
+        Some(IntOrString::Int(number)) => match u16::try_from(*number) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(format!("{number} is not a port (1-65535)")),
+        },
+        Some(IntOrString::String(name)) if name.is_empty() || is_port_name(name) => Ok(()),
+        Some(IntOrString::String(name)) => Err(format!(
+            "{name:?} is not the name of a port (at most 15 lower case letters, digits and '-', \
+             at least one letter); write a number without quotes"
+        )),
+    }
+}
+
+/// RFC 6335 service name.
+fn is_port_name(name: &str) -> bool {
+    name.len() <= 15
+        && is_label(name)
+        && !name.contains("--")
+        && name.bytes().any(|byte| byte.is_ascii_lowercase())
+}
+
 fn check_node_port(
     number: i32,
     kind: Type,
@@ -74,18 +122,18 @@ fn check_node_port(
     if !matches!(kind, Type::NodePort | Type::LoadBalancer) {
         return Err(format!("must not be set for type {kind}"));
     }
-    let Some(port) = u16::try_from(number)
-        .ok()
-        .filter(|port| range.contains(port))
-    else {
-        let (first, last) = range.clone().into_inner();
-        return Err(format!(
-            "{number} is not in the NodePort range ({first}-{last})"
-        ));
-    };
+    let port = in_range(number, range)?;
     if !seen.node_ports.insert((proto, port)) {
         let name = proto.name().unwrap_or_default();
         return Err(format!("{name} {port} is used by an earlier port"));
     }
     Ok(())
+}
+
+fn in_range(number: i32, range: &RangeInclusive<u16>) -> Result<u16, String> {
+    let port = u16::try_from(number).ok();
+    port.filter(|port| range.contains(port)).ok_or_else(|| {
+        let (first, last) = range.clone().into_inner();
+        format!("{number} is not in the NodePort range ({first}-{last})")
+    })
 }

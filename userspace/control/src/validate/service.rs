@@ -4,7 +4,7 @@ use std::{net::IpAddr, ops::RangeInclusive};
 
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 
-use super::{Fault, check_choice, error, ports, warning};
+use super::{Fault, check_choice, error, external, name, ports};
 use crate::{
     address,
     model::spec::{self, Type},
@@ -25,15 +25,13 @@ pub(super) fn check(
     check_choice("spec.type", spec.type_.as_deref(), &types)?;
     let kind = Type::of(spec);
     if kind == Type::ExternalName {
-        // It is a DNS record only (rule 1.1.5); whatever else it says is not used.
-        return Ok(());
+        return name::check(spec, warnings);
     }
     check_policies(spec)?;
     check_affinity(spec)?;
-    check_cluster_ips(spec, kind, warnings)?;
+    check_cluster_ips(spec, kind)?;
     ports::check(spec, kind, node_ports)?;
-    check_external(service, spec, warnings);
-    Ok(())
+    external::check(service, spec, warnings)
 }
 
 fn check_policies(spec: &ServiceSpec) -> Result<(), Fault> {
@@ -41,7 +39,13 @@ fn check_policies(spec: &ServiceSpec) -> Result<(), Fault> {
     let internal = spec.internal_traffic_policy.as_deref();
     let external = spec.external_traffic_policy.as_deref();
     check_choice("spec.internalTrafficPolicy", internal, &policies)?;
-    check_choice("spec.externalTrafficPolicy", external, &policies)
+    check_choice("spec.externalTrafficPolicy", external, &policies)?;
+    let spreads = ["PreferClose", "PreferSameZone", "PreferSameNode"];
+    let spread = spec.traffic_distribution.as_deref();
+    check_choice("spec.trafficDistribution", spread, &spreads)?;
+    let stacks = ["SingleStack", "PreferDualStack", "RequireDualStack"];
+    let stack = spec.ip_family_policy.as_deref();
+    check_choice("spec.ipFamilyPolicy", stack, &stacks)
 }
 
 fn check_affinity(spec: &ServiceSpec) -> Result<(), Fault> {
@@ -60,11 +64,8 @@ fn check_affinity(spec: &ServiceSpec) -> Result<(), Fault> {
     }
 }
 
-fn check_cluster_ips(
-    spec: &ServiceSpec,
-    kind: Type,
-    warnings: &mut Vec<Fault>,
-) -> Result<(), Fault> {
+/// A Service that names no address is given one later ([`crate::allocate`]).
+fn check_cluster_ips(spec: &ServiceSpec, kind: Type) -> Result<(), Fault> {
     let listed = spec.cluster_ips.as_deref().unwrap_or_default();
     let single = spec.cluster_ip.as_deref().unwrap_or_default();
     if let (Some(first), false) = (listed.first(), single.is_empty())
@@ -81,7 +82,7 @@ fn check_cluster_ips(
                 format!("must not be None for type {kind}"),
             ));
         }
-        return Ok(());
+        return check_families(spec, &[]);
     }
     let mut ips: Vec<IpAddr> = Vec::new();
     for (index, text) in spec::cluster_ip_texts(spec).enumerate() {
@@ -101,20 +102,19 @@ fn check_cluster_ips(
         }
         ips.push(ip);
     }
-    if ips.is_empty() {
-        let reason =
-            "is missing, and tidegate allocates none: nothing is programmed; set one, or None";
-        warnings.push(warning("spec.clusterIP", reason));
-        return Ok(());
-    }
     check_families(spec, &ips)
 }
 
-/// Where families are listed, they are those of the addresses, in the same order (rule 1.7.2).
+/// Where families are listed, they are those of the addresses, in the same order (rule 1.7.2), and
+/// once each. Whether the cluster has them is asked when addresses are given.
 fn check_families(spec: &ServiceSpec, ips: &[IpAddr]) -> Result<(), Fault> {
-    for (index, family) in spec.ip_families.iter().flatten().enumerate() {
+    let listed = spec.ip_families.as_deref().unwrap_or_default();
+    for (index, family) in listed.iter().enumerate() {
         let field = format!("spec.ipFamilies[{index}]");
         check_choice(&field, Some(family), &["IPv4", "IPv6"])?;
+        if listed[..index].contains(family) {
+            return Err(error(field, format!("{family} is listed twice")));
+        }
         match ips.get(index) {
             Some(&ip) if address::family_name(address::family(ip)) != family => {
                 return Err(error(field, format!("{family} is not the family of {ip}")));
@@ -125,35 +125,7 @@ fn check_families(spec: &ServiceSpec, ips: &[IpAddr]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What cannot be used is skipped; the rest of the Service works (rule 1.1.9).
-fn check_external(service: &Service, spec: &ServiceSpec, warnings: &mut Vec<Fault>) {
-    for (index, text) in spec.external_ips.iter().flatten().enumerate() {
-        if let (false, Err(reason)) = (text.trim().is_empty(), check_address(text)) {
-            let reason = format!("{reason}; this address is skipped");
-            warnings.push(warning(format!("spec.externalIPs[{index}]"), reason));
-        }
-    }
-    for (index, ingress) in spec::ingress(service).iter().enumerate() {
-        let text = ingress.ip.as_deref().unwrap_or_default();
-        if let (false, Err(reason)) = (text.trim().is_empty(), check_address(text)) {
-            let reason = format!("{reason}; this address is skipped");
-            let field = format!("status.loadBalancer.ingress[{index}].ip");
-            warnings.push(warning(field, reason));
-        }
-    }
-    if spec::has_source_ranges(spec) {
-        let reason = "is not supported yet, so the load-balancer addresses are not served; remove it to serve everybody";
-        warnings.push(warning("spec.loadBalancerSourceRanges", reason));
-    }
-    let local = spec.external_traffic_policy.as_deref() == Some("Local");
-    if local && !spec::is_externally_accessible(spec) {
-        // Rule 2.3.3.
-        let reason = "is ignored: the Service has no address outside the cluster";
-        warnings.push(warning("spec.externalTrafficPolicy", reason));
-    }
-}
-
-fn check_address(text: &str) -> Result<IpAddr, String> {
+pub(super) fn check_address(text: &str) -> Result<IpAddr, String> {
     let ip = address::parse(text).ok_or_else(|| format!("{text:?} is not an IP address"))?;
     match address::special(ip) {
         Some(what) => Err(format!("{ip} is {what} and cannot be a Service's address")),

@@ -13,6 +13,7 @@ pub(super) fn check(slice: &EndpointSlice, warnings: &mut Vec<Fault>) -> Result<
         return Err(error("addressType", "is missing (IPv4 or IPv6)"));
     }
     check_choice("addressType", Some(kind), &["IPv4", "IPv6", "FQDN"])?;
+    check_sizes(slice)?;
     check_ports(slice)?;
     if kind == "FQDN" {
         warnings.push(warning("addressType", "FQDN endpoints are ignored"));
@@ -32,6 +33,34 @@ pub(super) fn check(slice: &EndpointSlice, warnings: &mut Vec<Fault>) -> Result<
         warnings.push(warning("metadata.labels", reason));
     }
     Ok(())
+}
+
+/// Rule 1.3.12.
+fn check_sizes(slice: &EndpointSlice) -> Result<(), Fault> {
+    let endpoints = slice.endpoints.as_deref().unwrap_or_default();
+    let ports = slice.ports.as_deref().unwrap_or_default();
+    check_size(|| "ports".to_owned(), ports.len(), 20_000)?;
+    check_size(|| "endpoints".to_owned(), endpoints.len(), 1000)?;
+    for (number, endpoint) in endpoints.iter().enumerate() {
+        let field = |name: &str| format!("endpoints[{number}].{name}");
+        check_size(|| field("addresses"), endpoint.addresses.len(), 100)?;
+        let Some(hints) = &endpoint.hints else {
+            continue;
+        };
+        let zones = hints.for_zones.as_ref().map_or(0, Vec::len);
+        let nodes = hints.for_nodes.as_ref().map_or(0, Vec::len);
+        check_size(|| field("hints.forZones"), zones, 8)?;
+        check_size(|| field("hints.forNodes"), nodes, 8)?;
+    }
+    Ok(())
+}
+
+fn check_size(field: impl FnOnce() -> String, has: usize, most: usize) -> Result<(), Fault> {
+    if has <= most {
+        return Ok(());
+    }
+    let reason = format!("has {has} entries; {most} at most are allowed");
+    Err(error(field(), reason))
 }
 
 /// A port without a number contributes nothing, which is no fault (rule 1.3.4).

@@ -2,7 +2,7 @@ use super::*;
 use crate::{manifest, node::NODE_PORTS};
 
 /// The one object in a manifest, checked.
-fn checked(text: &str) -> Result<Vec<String>, String> {
+pub(super) fn checked(text: &str) -> Result<Vec<String>, String> {
     let parsed = manifest::parse("a.yaml", text);
     assert_eq!(parsed.problems, [], "{text}");
     let lines = |problems: Vec<Problem>| problems.iter().map(line).collect();
@@ -17,26 +17,26 @@ fn line(problem: &Problem) -> String {
     line.splitn(4, ": ").nth(3).unwrap().to_owned()
 }
 
-fn service(spec: &str) -> Result<Vec<String>, String> {
+pub(super) fn service(spec: &str) -> Result<Vec<String>, String> {
     checked(&format!(
         "apiVersion: v1\nkind: Service\nmetadata: {{name: web}}\nspec: {{{spec}}}\n"
     ))
 }
 
-fn slice(rest: &str) -> Result<Vec<String>, String> {
+pub(super) fn slice(rest: &str) -> Result<Vec<String>, String> {
     checked(&format!(
         "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: web-1, \
          labels: {{kubernetes.io/service-name: web}}}}\n{rest}\n"
     ))
 }
 
-fn refused(cases: &[(&str, &str)]) {
+pub(super) fn refused(cases: &[(&str, &str)]) {
     for (spec, expected) in cases {
         assert_eq!(service(spec), Err((*expected).to_owned()), "{spec}");
     }
 }
 
-const IP: &str = "clusterIP: 10.96.0.1";
+pub(super) const IP: &str = "clusterIP: 10.96.0.1";
 
 #[test]
 fn rule_1_5_3_ports_have_numbers_names_and_protocols_that_are_allowed() {
@@ -186,29 +186,6 @@ fn rule_1_1_9_an_unusable_external_ip_is_only_warned_about() {
                 .to_owned(),
         ])
     );
-}
-
-#[test]
-fn what_is_not_programmed_is_warned_about() {
-    for (spec, field) in [
-        ("ports: [{port: 80}]".to_owned(), "spec.clusterIP"),
-        (
-            format!(
-                "type: LoadBalancer, {IP}, loadBalancerSourceRanges: [10.0.0.0/8], ports: [{{port: 80}}]"
-            ),
-            "spec.loadBalancerSourceRanges",
-        ),
-        (
-            format!("{IP}, externalTrafficPolicy: Local, ports: [{{port: 80}}]"),
-            "spec.externalTrafficPolicy",
-        ),
-    ] {
-        let warnings = service(&spec).unwrap();
-        assert!(
-            warnings.len() == 1 && warnings[0].starts_with(field),
-            "{warnings:?}"
-        );
-    }
 }
 
 #[test]

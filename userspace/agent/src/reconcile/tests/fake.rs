@@ -1,13 +1,14 @@
 //! A kernel made of hash maps, which can be told to fail.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use tidegate_abi::{
     Backend, BackendId, Counter, Device, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings,
+    SourceRangeKey,
 };
 use tidegate_loader::{Attach, Attached, Error, Role};
 
@@ -18,6 +19,7 @@ pub(super) struct Half<A> {
     pub(super) frontends: HashMap<FrontendKey<A>, Frontend>,
     pub(super) backends: Vec<Backend<A>>,
     pub(super) pods: BTreeMap<A, LocalPod>,
+    pub(super) source_ranges: BTreeSet<SourceRangeKey<A>>,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +47,7 @@ impl<A> Default for Half<A> {
             frontends: HashMap::new(),
             backends: Vec::new(),
             pods: BTreeMap::new(),
+            source_ranges: BTreeSet::new(),
         }
     }
 }
@@ -165,6 +168,22 @@ macro_rules! maps {
                 backends.resize(backends.len().max(index + 1), Backend::default());
                 backends[index] = value;
                 Ok(())
+            }
+            fn set_source_range(
+                &mut self,
+                key: SourceRangeKey<$family>,
+                admitted: bool,
+            ) -> Result<(), Error> {
+                let ranges = &mut self.state().$half.source_ranges;
+                if admitted {
+                    ranges.insert(key);
+                } else {
+                    ranges.remove(&key);
+                }
+                Ok(())
+            }
+            fn source_ranges(&self) -> Result<Vec<SourceRangeKey<$family>>, Error> {
+                Ok(self.state().$half.source_ranges.iter().copied().collect())
             }
             fn local_pods(&self) -> Result<Vec<($family, LocalPod)>, Error> {
                 Ok(self.state().$half.pods.clone().into_iter().collect())

@@ -1,0 +1,226 @@
+//! Two nodes with pods that answer and an agent on node A; a test brings its own Services.
+//!
+//! A world can be [`Shared`] by the tests of a file: building one costs more than most tests.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU16, Ordering},
+    },
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use tidegate_rig::{Agent, AgentSpec, EchoServer, Pod, TwoNodes, sweep_own_at_exit};
+
+use crate::{
+    setup::TARGET,
+    svc::{Ep, Svc},
+    wait::soon,
+};
+
+/// Dropping it removes everything.
+pub struct World {
+    agent: Option<Agent>,
+    pub spec: AgentSpec,
+    /// One a pod, in the order of [`TwoNodes::pods`].
+    pub echoes: Vec<EchoServer>,
+    pub scene: TwoNodes,
+    marks: AtomicU16,
+}
+
+/// What is to be built.
+#[derive(Clone, Debug)]
+pub struct WorldBuilder {
+    pods: [u8; 2],
+    args: Vec<String>,
+    pods_unknown: bool,
+}
+
+/// One world for all tests of a program, one test at a time. It goes when the program ends.
+pub struct Shared {
+    world: Mutex<Option<World>>,
+    build: fn() -> Result<World>,
+}
+
+/// The world, for the one test that has it now.
+pub struct Borrowed<'a>(MutexGuard<'a, Option<World>>);
+
+impl World {
+    /// Three pods on node A, two on node B; the client has routes to Services' addresses.
+    pub fn builder() -> WorldBuilder {
+        WorldBuilder {
+            pods: [3, 2],
+            args: vec!["--service-cidr".into(), "10.96.0.0/12,fd00:96::/112".into()],
+            pods_unknown: false,
+        }
+    }
+
+    /// Pod number `n` of node A, from 1.
+    pub fn a(&self, n: usize) -> &Pod {
+        &self.scene.a.pods[n - 1]
+    }
+
+    /// Pod number `n` of node B, from 1.
+    pub fn b(&self, n: usize) -> &Pod {
+        &self.scene.b.pods[n - 1]
+    }
+
+    /// Node A's own address.
+    pub fn node_address(&self, v6: bool) -> std::net::IpAddr {
+        self.scene.a.addresses()[usize::from(v6)]
+    }
+
+    /// The client's address.
+    pub fn client_address(&self, v6: bool) -> std::net::IpAddr {
+        let text = if v6 { "fd00:1::10" } else { "192.168.1.10" };
+        text.parse().unwrap_or_else(|_| unreachable!("a constant"))
+    }
+
+    /// Kills the agent (SIGKILL) and starts another, which takes over.
+    pub fn replace_agent(&mut self) -> Result<()> {
+        if let Some(agent) = self.agent.take() {
+            agent.kill()?;
+        }
+        self.agent = Some(self.spec.start().context("start another agent")?);
+        Ok(())
+    }
+
+    /// Writes a Service with these endpoints; they are in the kernel when this returns.
+    pub fn put(&self, svc: &Svc, endpoints: &[Ep]) -> Result<()> {
+        self.put_objects(&svc.name, &svc.objects(endpoints))
+    }
+
+    /// Writes any objects to one file; they are in the kernel when this returns.
+    pub fn put_objects(&self, name: &str, objects: &[Value]) -> Result<()> {
+        self.spec.manifests.put(name, objects)?;
+        self.settle()
+    }
+
+    /// Takes a Service and its slices away.
+    pub fn remove(&self, svc: &Svc) -> Result<()> {
+        self.spec.manifests.remove(&format!("{}.json", svc.name))?;
+        self.settle()
+    }
+
+    /// Waits until the kernel has what was written before: a Service that is written last has
+    /// arrived.
+    pub fn settle(&self) -> Result<()> {
+        let port = self.marks.fetch_add(1, Ordering::Relaxed);
+        let mark = json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": { "name": "mark", "namespace": "default" },
+            "spec": { "clusterIP": "10.96.255.1", "ports": [{ "port": port }] },
+        });
+        self.spec.manifests.put("mark", &[mark])?;
+        soon(|| {
+            let frontends = self.frontends()?;
+            let arrived = frontends
+                .iter()
+                .any(|row| row["service"] == "mark" && row["port"] == port);
+            ensure!(
+                arrived,
+                "the agent did not follow: {}",
+                self.spec.status()?["problems"]
+            );
+            Ok(())
+        })
+    }
+
+    /// What the kernel holds.
+    pub fn frontends(&self) -> Result<Vec<Value>> {
+        let list = self.spec.get("frontends")?;
+        list["items"].as_array().cloned().context("no items")
+    }
+
+    /// How many packets ended for a reason so far.
+    pub fn counted(&self, reason: &str) -> Result<u64> {
+        let status = self.spec.status()?;
+        let rows = status["counters"].as_array().context("no counters")?;
+        let row = rows.iter().find(|row| row["reason"] == reason);
+        Ok(row.and_then(|row| row["packets"].as_u64()).unwrap_or(0))
+    }
+}
+
+impl WorldBuilder {
+    pub fn pods(mut self, a: u8, b: u8) -> Self {
+        self.pods = [a, b];
+        self
+    }
+
+    /// More flags of `tidegate run`.
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(|&arg| arg.to_owned()));
+        self
+    }
+
+    /// No device says that a packet comes from a pod.
+    pub fn pods_unknown(mut self) -> Self {
+        self.pods_unknown = true;
+        self
+    }
+
+    pub fn build(self) -> Result<World> {
+        let scene = TwoNodes::builder()
+            .pods(self.pods[0], self.pods[1])
+            .build()?;
+        let [v4, v6] = scene.a.addresses();
+        scene.client.ip(&format!(
+            "route add 10.96.0.0/12 via {v4}\nroute add fd00:96::/112 via {v6}\n\
+             route add 198.51.100.0/24 via {v4}\nroute add 2001:db8:51::/64 via {v6}\n\
+             route add 203.0.113.0/24 via {v4}\nroute add 2001:db8:cb::/64 via {v6}"
+        ))?;
+        let echoes = scene
+            .pods()
+            .map(|pod| EchoServer::start(&pod.ns, &pod.name, TARGET))
+            .collect::<Result<_>>()?;
+        let mut spec = AgentSpec::new(&scene, &scene.a)?.args(self.args);
+        if self.pods_unknown {
+            spec = spec.pods_unknown();
+        }
+        let agent = spec.start().context("start the agent")?;
+        Ok(World {
+            agent: Some(agent),
+            spec,
+            echoes,
+            scene,
+            marks: AtomicU16::new(1),
+        })
+    }
+}
+
+impl Shared {
+    pub const fn new(build: fn() -> Result<World>) -> Self {
+        Self {
+            world: Mutex::new(None),
+            build,
+        }
+    }
+
+    /// Builds it for the first who asks, and waits for the one who has it.
+    pub fn borrow(&self) -> Result<Borrowed<'_>> {
+        // A test that failed has left its Services behind, which are nobody else's.
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        if world.is_none() {
+            sweep_own_at_exit();
+            *world = Some((self.build)()?);
+        }
+        Ok(Borrowed(world))
+    }
+}
+
+impl Deref for Borrowed<'_> {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        self.0.as_ref().unwrap_or_else(|| unreachable!("it was built"))
+    }
+}
+
+impl DerefMut for Borrowed<'_> {
+    fn deref_mut(&mut self) -> &mut World {
+        self.0.as_mut().unwrap_or_else(|| unreachable!("it was built"))
+    }
+}

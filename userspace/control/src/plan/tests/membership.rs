@@ -1,0 +1,72 @@
+//! Which tables name a backend: where affinity may hold a client to it.
+
+use tidegate_abi::backend::flags::{IN_CLUSTER, IN_LOCAL, LOCAL, SERVING};
+
+use super::*;
+
+/// Flags and generations of the backends that writes set, in order.
+fn written(plan: &Plan) -> Vec<(u16, u32)> {
+    let backend = |write: &Write| match write {
+        Write::Backend4(_, backend) => Some((backend.flags, backend.generation)),
+        _ => None,
+    };
+    plan.writes.iter().filter_map(backend).collect()
+}
+
+#[test]
+fn rule_4_9_a_backend_knows_which_pools_it_is_in() {
+    let mut port = four("a", 1, &[1, 3]);
+    let mut planner = empty();
+    let plan = planner.plan(&desired4(vec![port.clone()]));
+    let here = SERVING | LOCAL;
+    assert_eq!(
+        written(&plan),
+        [(SERVING | IN_CLUSTER, 1), (here | IN_CLUSTER | IN_LOCAL, 1)]
+    );
+    // The one that is here serves as a fallback only here.
+    port.cluster.pop();
+    let plan = planner.plan(&desired4(vec![port.clone()]));
+    assert_eq!(written(&plan), [(here | IN_LOCAL, 1)]);
+    port.cluster = port.local.clone();
+    port.local.clear();
+    let plan = planner.plan(&desired4(vec![port]));
+    assert_eq!(written(&plan)[0], (here | IN_CLUSTER, 1));
+}
+
+#[test]
+fn rule_4_11_a_backend_that_leaves_is_unlisted_before_the_frontend_moves() {
+    let mut planner = empty();
+    let _first = planner.plan(&desired4(vec![four("a", 1, &[1, 2])]));
+    let plan = planner.plan(&desired4(vec![four("a", 1, &[1])]));
+    assert_eq!(written(&plan), [(SERVING, 1), (0, 2)]);
+    assert!(
+        matches!(
+            plan.writes[..],
+            [
+                Write::Backend4(..),
+                Write::Slots { .. },
+                Write::Frontend4(..),
+                Write::Backend4(..)
+            ]
+        ),
+        "{:?}",
+        plan.writes
+    );
+}
+
+#[test]
+fn rule_4_9_flags_that_an_earlier_agent_left_are_put_right() {
+    let desired = desired4(vec![four("a", 1, &[1, 2])]);
+    let mut planner = empty();
+    let _first = planner.plan(&desired);
+    let mut image = planner.image().clone();
+    image.v4.backends[1].flags = SERVING;
+    image.v4.backends[2].flags |= IN_LOCAL;
+    let mut planner = Planner::adopt(image, ROOM);
+    let plan = planner.plan(&desired);
+    assert_eq!(
+        written(&plan),
+        [(SERVING | IN_CLUSTER, 1), (SERVING | IN_CLUSTER, 1)]
+    );
+    assert_eq!(plan.writes.len(), 2);
+}
