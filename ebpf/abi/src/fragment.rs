@@ -45,10 +45,12 @@ pub struct Fragment {
 pub mod fate {
     /// The first fragment has not been seen.
     pub const UNKNOWN: u8 = 0;
-    /// It went the way of its ports; without a flow record by now, it was refused.
+    /// It goes the way of its ports.
     pub const TRANSLATED: u8 = 1;
     /// It was none of ours.
     pub const PASSED: u8 = 2;
+    /// It was dropped, or its sender was told that nobody serves.
+    pub const REFUSED: u8 = 3;
 }
 
 /// One fragment that came before the first one of its datagram (rule 5.6.3).

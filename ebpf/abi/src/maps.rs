@@ -29,6 +29,9 @@ pub const COUNTERS: &str = "counters";
 /// Sampled drops.
 pub const EVENTS: &str = "events";
 
+/// Flows that one run of the sweeping program removes at most.
+pub const SWEEP_MOST: u32 = 64;
+
 /// Default number of flow records of each family (two for each flow); `--flows` sets another.
 pub const FLOWS_MAX: u32 = 1 << 18;
 /// Frontends of each family.

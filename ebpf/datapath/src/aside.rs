@@ -5,7 +5,7 @@
 
 use core::marker::PhantomData;
 
-use tidegate_abi::{Proto, Reason, reason};
+use tidegate_abi::{Proto, Reason};
 
 use crate::{
     Packet, Tables, Work, World,
@@ -170,6 +170,9 @@ where
         match result {
             Ok(()) => true,
             Err(stop) => {
+                if work.ip.piece.is_fragment {
+                    fragment::ended(tables, &work.ip, stop.reason);
+                }
                 work.stop = stop;
                 false
             }
@@ -217,11 +220,7 @@ where
 {
     // Defaults, not early returns: of an absent value the compiler would read what was never set.
     let stop = tables.resume_work(|work| work.stop).unwrap_or_default();
-    let ip = tables.resume_work(|work| work.ip).unwrap_or_default();
     let headers = tables.resume_work(|work| work.headers).unwrap_or_default();
-    if ip.piece.is_fragment && stop.reason.kind() == reason::Kind::Pass {
-        fragment::passed(tables, &ip);
-    }
     answer::conclude(packet, tables, world, &headers, entry, stop)
 }
 

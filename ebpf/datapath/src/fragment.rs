@@ -5,6 +5,7 @@
 use tidegate_abi::{
     FlowKey, Fragment, FragmentKey, HeldKey, Proto, Reason,
     fragment::{FRAME, HELD_MAX, IDLE_TICKS, fate},
+    reason::Kind,
 };
 
 use crate::{
@@ -109,14 +110,18 @@ fn first<A, P, T, W>(
     }
 }
 
-/// The first fragment was none of ours, and so are the others.
+/// The first fragment was not translated, and neither are the others.
 #[inline(always)]
-pub fn passed<A, T>(tables: &T, ip: &Header<A>)
+pub fn ended<A, T>(tables: &T, ip: &Header<A>, reason: Reason)
 where
     A: Ip,
     T: Tables<A>,
 {
-    tables.set_fragment_fate(&key(ip), fate::PASSED);
+    let fate = match reason.kind() {
+        Kind::Pass => fate::PASSED,
+        Kind::Forward | Kind::Reject | Kind::Drop => fate::REFUSED,
+    };
+    tables.set_fragment_fate(&key(ip), fate);
 }
 
 /// A fragment without ports.
@@ -161,6 +166,7 @@ where
             aside::keep(tables, headers(l3, ip, key));
             Ok(Part::Later)
         }
+        fate::REFUSED => Err(refused(Reason::FragmentLost)),
         _ => Err(aside::untranslated(packet, tables, l3, Reason::Fragment)),
     }
 }
@@ -231,7 +237,7 @@ where
 {
     let sent = tables.resume_work(|work| {
         let Some(flow) = tables.flow(&work.headers.key) else {
-            // The first one was refused.
+            // Its flow has ended meanwhile.
             return aside::untranslated(packet, tables, l3, Reason::Fragment);
         };
         work.flow = flow;

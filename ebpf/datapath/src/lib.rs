@@ -34,6 +34,8 @@ pub mod ping;
 pub mod fragment;
 // The way out, for backends that are processes of this host.
 pub mod leaving;
+// No journey: what becomes of flows that have ended.
+pub mod sweep;
 // The shorter journey of a host process's socket.
 pub mod socket;
 

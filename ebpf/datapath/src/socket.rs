@@ -68,10 +68,17 @@ fn find<A: Address, T: Tables<A>>(tables: &T, call: &Call<A>) -> Result<Frontend
         Some(frontend) if loopback && !frontend.has(flags::NODE_PORT) => Err(Reason::NotService),
         Some(frontend) => Ok(frontend),
         None if loopback || !tables.in_service_range(addr) => Err(Reason::NotService),
-        None if tables.frontend(&FrontendKey::of_address(addr)).is_some() => {
-            Err(Reason::UnknownPort)
-        }
-        None => Err(Reason::NotOwned),
+        None => Err(unowned(tables, addr)),
+    }
+}
+
+/// Of a service range, but nobody's frontend; see [`crate::service`].
+#[inline(always)]
+fn unowned<A: Address, T: Tables<A>>(tables: &T, addr: A) -> Reason {
+    match tables.frontend(&FrontendKey::of_address(addr)) {
+        Some(address) if !address.has(flags::INTERNAL) => Reason::NotService,
+        Some(_) => Reason::UnknownPort,
+        None => Reason::NotOwned,
     }
 }
 

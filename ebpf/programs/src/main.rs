@@ -20,6 +20,7 @@ mod xdp;
 mod tc;
 mod aside;
 mod held;
+mod sweep;
 mod socket;
 
 /// A reachable panic is an endless loop, which the verifier refuses to load: keep it so.

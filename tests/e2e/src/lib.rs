@@ -1,6 +1,7 @@
 //! Real sockets through real namespaces: the scene, its Services, and clients that say what they met.
 
 mod client;
+mod mtu;
 mod probe;
 mod setup;
 mod svc;
@@ -9,6 +10,7 @@ mod wait;
 mod world;
 
 pub use client::{Answer, Proto, Udp, ask, ask_from, ask_many, dial};
+pub use mtu::{Discover, discover};
 pub use probe::{Outcome, all_silent, backends, probe, refused, served_by, silent, sticks};
 pub use setup::{SERVICE_PORT, ServiceSpec, Setup};
 pub use svc::{Ep, Svc};

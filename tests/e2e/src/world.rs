@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use tidegate_rig::{Agent, AgentSpec, EchoServer, Pod, TwoNodes, sweep_own_at_exit};
+use tidegate_rig::{Agent, AgentSpec, EchoServer, Netns, Pod, TwoNodes, sweep_own_at_exit};
 
 use crate::{
     setup::TARGET,
@@ -26,6 +26,8 @@ pub struct World {
     pub spec: AgentSpec,
     /// One a pod, in the order of [`TwoNodes::pods`].
     pub echoes: Vec<EchoServer>,
+    /// Machines that a test added.
+    pub extra: Vec<Netns>,
     pub scene: TwoNodes,
     marks: AtomicU16,
 }
@@ -76,6 +78,11 @@ impl World {
     pub fn client_address(&self, v6: bool) -> std::net::IpAddr {
         let text = if v6 { "fd00:1::10" } else { "192.168.1.10" };
         text.parse().unwrap_or_else(|_| unreachable!("a constant"))
+    }
+
+    /// Kills the agent (SIGKILL); the data path serves on.
+    pub fn kill_agent(&mut self) -> Result<()> {
+        self.agent.take().map_or(Ok(()), Agent::kill)
     }
 
     /// Kills the agent (SIGKILL) and starts another, which takes over.
@@ -185,6 +192,7 @@ impl WorldBuilder {
             agent: Some(agent),
             spec,
             echoes,
+            extra: Vec::new(),
             scene,
             marks: AtomicU16::new(1),
         })

@@ -93,7 +93,7 @@ fn all_are_served(callers: &[(&Netns, SocketAddr)], by: &str) -> Result<()> {
 #[test]
 fn rule_7_1_11_and_1_6_8_and_1_7_7_and_7_3_1_what_was_given_serves_and_survives_kill_and_restart()
 -> Result<()> {
-    let world = World::builder().args(&["--lb-pool", POOLS]).build()?;
+    let mut world = World::builder().args(&["--lb-pool", POOLS]).build()?;
     let pods = &world.scene.a.pods;
     let spec = json!({ "type": "LoadBalancer", "ipFamilyPolicy": "RequireDualStack" });
     world.put_objects("auto", &bare("auto", &spec, &[Ep::of(&pods[0])])?)?;
@@ -107,8 +107,7 @@ fn rule_7_1_11_and_1_6_8_and_1_7_7_and_7_3_1_what_was_given_serves_and_survives_
         v4.balancer_ip == Some([198, 51, 100, 200].into()),
         "{before:?}"
     );
-    let callers = callers(&world.scene, &before)?;
-    all_are_served(&callers, &pods[0].name)?;
+    all_are_served(&callers(&world.scene, &before)?, &pods[0].name)?;
 
     // What kubectl shows, `get services` shows: without `-o wide`.
     let output = world.spec.cli(["get", "services"]).output()?;
@@ -122,16 +121,18 @@ fn rule_7_1_11_and_1_6_8_and_1_7_7_and_7_3_1_what_was_given_serves_and_survives_
     }
 
     // A manifest that comes first in every order must not take the numbers while nobody looks.
-    world.agent.kill()?;
+    world.kill_agent()?;
+    let pods = &world.scene.a.pods;
+    let callers_before = callers(&world.scene, &before)?;
     let spec = json!({ "type": "LoadBalancer", "ipFamilyPolicy": "PreferDualStack" });
     let first = bare("a-first", &spec, &[Ep::of(&pods[1])])?;
     world.spec.manifests.put("a-first", &first)?;
-    all_are_served(&callers, &pods[0].name).context("without an agent")?;
+    all_are_served(&callers_before, &pods[0].name).context("without an agent")?;
     let _again = world.spec.start()?;
     ensure!(given(&world.spec, "auto")? == before, "renumbered");
-    all_are_served(&callers, &pods[0].name).context("after the restart")?;
+    all_are_served(&callers_before, &pods[0].name).context("after the restart")?;
     let second = given(&world.spec, "a-first")?;
-    all_are_served(&self::callers(&world.scene, &second)?, &pods[1].name)
+    all_are_served(&callers(&world.scene, &second)?, &pods[1].name)
 }
 
 #[test]
@@ -251,14 +252,15 @@ fn rule_1_6_12_and_7_3_2_an_address_that_is_let_go_is_given_to_who_waits() -> Re
 #[test]
 fn rule_7_1_11_a_damaged_file_ends_the_start_and_a_lost_one_never_gives_out_what_is_served()
 -> Result<()> {
-    let world = World::builder().args(&["--lb-pool", POOLS]).build()?;
+    let mut world = World::builder().args(&["--lb-pool", POOLS]).build()?;
     let pods = &world.scene.a.pods;
     let balancer = json!({ "type": "LoadBalancer" });
     world.put_objects("auto", &bare("auto", &balancer, &[Ep::of(&pods[0])])?)?;
     let before = given(&world.spec, "auto")?;
     let file = world.scene.dir("nodea/state")?.join("allocations.json");
     let text = fs::read_to_string(&file).context("the agent's file")?;
-    world.agent.kill()?;
+    world.kill_agent()?;
+    let pods = &world.scene.a.pods;
 
     fs::write(&file, &text[..text.len() / 2])?;
     let output = world.spec.command().output()?;

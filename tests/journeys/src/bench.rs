@@ -8,7 +8,6 @@ use crate::{
     case::Case,
     machine::{Exit, Machine, Program, code},
     on_host::HostMachine,
-    on_kernel::with_kernel,
     record::{Record, Tuple},
     scene::Scene,
     textbook::{self, UPLINK},
@@ -161,8 +160,9 @@ pub fn on_host(cases: &[Case], journey: Journey) {
 }
 
 /// Runs a journey on the loaded programs.
+#[cfg(feature = "kernel")]
 pub fn in_kernel(cases: &[Case], journey: Journey) {
-    with_kernel(|machine| {
+    crate::on_kernel::with_kernel(|machine| {
         for case in cases {
             println!("{case}");
             journey(

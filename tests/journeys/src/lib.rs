@@ -15,6 +15,7 @@ pub mod record;
 pub mod sticky;
 pub mod machine;
 pub mod on_host;
+#[cfg(feature = "kernel")]
 pub mod on_kernel;
 pub mod exit;
 pub mod case;

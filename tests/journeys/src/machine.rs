@@ -127,6 +127,8 @@ pub trait Machine {
     fn put_record(&mut self, record: &Record);
     /// Removes one.
     fn remove_record(&mut self, key: &Tuple);
+    /// Removes the flows that have been idle for too long; returns how many.
+    fn sweep(&mut self) -> u32;
     /// The present tick.
     fn tick(&self) -> u32;
     /// The present time in nanoseconds.

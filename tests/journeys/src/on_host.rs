@@ -6,7 +6,7 @@ use tidegate_abi::{
     Address as _, Backend, BackendId, Device, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Port,
     Proto, Settings, reason::Kind,
 };
-use tidegate_datapath::{Clock as _, Door, Entry, Stage, Tables as _, Verdict};
+use tidegate_datapath::{Clock as _, Door, Entry, Stage, Tables as _, Verdict, sweep};
 
 use crate::{
     host::{Family, Host, HostPacket},
@@ -125,6 +125,10 @@ impl Machine for HostMachine {
         }
     }
 
+    fn sweep(&mut self) -> u32 {
+        sweep_of::<Ip4>(&self.0) + sweep_of::<Ip6>(&self.0)
+    }
+
     fn tick(&self) -> u32 {
         self.0.world.tick.get()
     }
@@ -174,6 +178,15 @@ fn is_counted(program: Program, verdict: Verdict) -> bool {
         );
     }
     !passed_by_xdp
+}
+
+/// What the loader and the program `tc_sweep` do together.
+fn sweep_of<A: Family>(host: &Host) -> u32 {
+    let now = host.world.tick.get();
+    let flows = A::side(&host.tables).flows.borrow().clone();
+    let due = flows.iter().filter(|(_, flow)| sweep::is_due(flow, now));
+    due.map(|(key, _)| u32::from(sweep::remove(&host.tables, key, now)))
+        .sum()
 }
 
 fn records_of<A: Family>(host: &Host) -> Vec<Record> {

@@ -156,6 +156,14 @@ impl Machine for KernelMachine {
         (i128::from(now.tv_sec()) * 1_000_000_000 + i128::from(now.tv_nsec())) as u64
     }
 
+    fn sweep(&mut self) -> u32 {
+        let sweeper = self.data_path.sweeper().expect("the programs are loaded");
+        let removed = sweeper
+            .sweep::<Ip4>()
+            .and_then(|v4| Ok(v4 + sweeper.sweep::<Ip6>()?));
+        removed.expect("the flow maps can be swept")
+    }
+
     fn tick(&self) -> u32 {
         (self.now_ns() >> TICK_SHIFT) as u32
     }

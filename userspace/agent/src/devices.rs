@@ -34,6 +34,8 @@ use crate::{
 pub(crate) struct Facts {
     /// By interface index.
     pub(crate) devices: BTreeMap<u32, Wanted>,
+    /// Bridges and the like that have only such devices as ports, and addresses.
+    pub(crate) masters: BTreeMap<u32, Device>,
     /// Addresses of this node; the first of each family is the primary one.
     pub(crate) node_addresses: Vec<IpAddr>,
     /// Those on which NodePorts answer.
@@ -63,6 +65,7 @@ impl Facts {
         let nodeport_addresses = nodeport_addresses(config, seen, &node_addresses);
         let local_pods = local_pods(seen, &devices, before);
         Self {
+            masters: masters(seen, &devices),
             devices,
             node_addresses,
             nodeport_addresses,
@@ -162,6 +165,31 @@ fn wanted(config: &Config, seen: &Snapshot) -> BTreeMap<u32, Wanted> {
     matching.collect()
 }
 
+/// Devices that we are not attached to and whose addresses we may masquerade to all the same (rule 3.2.1),
+/// since replies come in through a port, where we are. Of other devices nobody would translate the replies.
+fn masters(seen: &Snapshot, devices: &BTreeMap<u32, Wanted>) -> BTreeMap<u32, Device> {
+    let mut is_covered: BTreeMap<u32, bool> = BTreeMap::new();
+    for (port, link) in &seen.links {
+        if let Some(master) = link.master {
+            *is_covered.entry(master).or_insert(true) &= devices.contains_key(port);
+        }
+    }
+    let masters = is_covered
+        .into_iter()
+        .filter(|(index, is_covered)| *is_covered && !devices.contains_key(index));
+    let addressed = masters.map(|(index, _)| {
+        let device = Device {
+            masquerade4: first(seen, index),
+            masquerade6: first(seen, index),
+            flags: 0,
+        };
+        (index, device)
+    });
+    addressed
+        .filter(|(_, device)| *device != Device::default())
+        .collect()
+}
+
 fn first<A: Address>(seen: &Snapshot, device: u32) -> A {
     let own = seen
         .addresses
@@ -200,20 +228,23 @@ fn nodeport_addresses(config: &Config, seen: &Snapshot, node: &[IpAddr]) -> Vec<
             .chain(node.iter().find(|ip| ip.is_ipv6()))
             .copied()
     };
-    distinct(
-        config
-            .nodeport_addresses
-            .iter()
-            .flat_map(|which| -> Vec<IpAddr> {
-                match which {
-                    NodePortAddresses::Primary => primary().collect(),
-                    NodePortAddresses::All => local().collect(),
-                    NodePortAddresses::Within(cidr) => {
-                        local().filter(|ip| cidr.contains(*ip)).collect()
-                    }
-                }
-            }),
-    )
+    let which = &config.nodeport_addresses;
+    let named = which.iter().flat_map(|which| -> Vec<IpAddr> {
+        match which {
+            NodePortAddresses::Primary => primary().collect(),
+            NodePortAddresses::All => local().collect(),
+            NodePortAddresses::Within(cidr) => local().filter(|ip| cidr.contains(*ip)).collect(),
+        }
+    });
+    // A family that no element is about answers everywhere (rule 3.5.3).
+    let is_named = |ip: &IpAddr| {
+        let is_about = |which: &NodePortAddresses| match which {
+            NodePortAddresses::Within(cidr) => cidr.parts().0.is_ipv4() == ip.is_ipv4(),
+            NodePortAddresses::Primary | NodePortAddresses::All => true,
+        };
+        which.iter().any(is_about)
+    };
+    distinct(named.chain(local().filter(|ip| !is_named(ip))))
 }
 
 fn distinct(addresses: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {

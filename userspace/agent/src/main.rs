@@ -19,13 +19,10 @@ mod notify;
 mod preflight;
 mod reconcile;
 mod show;
+mod sockets;
 mod sources;
 mod start;
 mod state;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the kernel side that deletes is made next")
-)]
 mod sweep;
 mod view;
 

@@ -33,6 +33,7 @@ use crate::{
     health::{Health, Scope, ServicePorts},
     kernel::Kernel,
     netlink::Snapshot,
+    sockets::Trigger,
     sources::{Batch, Change},
     state::Allocator,
 };
@@ -63,6 +64,8 @@ pub(crate) struct Reconciler<K> {
     last_sync: Option<Instant>,
     health: Arc<Health>,
     health_ports: ServicePorts,
+    /// Sockets that have lost their backend are looked for elsewhere.
+    sockets: Trigger,
 }
 
 impl<K: Kernel> Reconciler<K> {
@@ -76,7 +79,7 @@ impl<K: Kernel> Reconciler<K> {
         let image = apply::image(&kernel)?;
         let pods = apply::local_pods(&kernel)?;
         let facts = Facts::derive(&config, seen, &pods);
-        Attachments::forget_others(&mut kernel, &facts.devices)?;
+        Attachments::forget_others(&mut kernel, &facts)?;
         let range = &config.nodeport_range;
         let health = Arc::new(Health::default());
         let mut state = Self {
@@ -97,6 +100,7 @@ impl<K: Kernel> Reconciler<K> {
             last_sync: None,
             health_ports: ServicePorts::new(Arc::clone(&health)),
             health,
+            sockets: Trigger::default(),
         };
         state.attach();
         Ok(state)
@@ -109,6 +113,11 @@ impl<K: Kernel> Reconciler<K> {
         }
         self.allocator = allocator;
         Ok(self)
+    }
+
+    /// Tells this trigger when UDP backends stop serving.
+    pub(crate) fn with_sockets(self, sockets: Trigger) -> Self {
+        Self { sockets, ..self }
     }
 
     /// Takes in news about manifests.
@@ -146,7 +155,7 @@ impl<K: Kernel> Reconciler<K> {
     /// Attaches what is wanted and not attached yet.
     pub(crate) fn attach(&mut self) {
         self.attachments
-            .sync(&mut self.kernel, &self.facts.devices, self.config.attach.0);
+            .sync(&mut self.kernel, &self.facts, self.config.attach.0);
     }
 
     /// Makes the maps match, or says what failed; then [`Self::start_over`] and a later try help.
@@ -174,7 +183,12 @@ impl<K: Kernel> Reconciler<K> {
             self.kernel
                 .set_host_backends(self.has_host_backend(&compiled))?;
             self.compiled = Some(compiled);
-            apply::writes(&mut self.kernel, &plan.writes)?;
+            let applied = apply::writes(&mut self.kernel, &plan.writes);
+            // The first time also for what an earlier agent did not live to see.
+            if plan.lost_udp || self.last_sync.is_none() {
+                self.sockets.pull();
+            }
+            applied?;
             self.is_stale = false;
             self.last_sync = Some(Instant::now());
             for family in [Family::V4, Family::V6] {
@@ -278,6 +292,7 @@ impl<K: Kernel> Reconciler<K> {
             if old.is_some_and(|old| new.is_none_or(|new| new.device != old.device)) {
                 let writes: Vec<Write> = self.planner.bump_backends_at(ip);
                 apply::writes(&mut self.kernel, &writes)?;
+                self.sockets.pull();
             }
         }
         Ok(())

@@ -19,8 +19,10 @@ use crate::{
     netlink::{self, Snapshot},
     preflight,
     reconcile::{Inputs, Reconciler, run},
+    sockets::{self, Trigger},
     sources::manifests,
     state::Allocator,
+    sweep,
 };
 
 /// Drop events are not read yet, so none are made.
@@ -101,6 +103,8 @@ fn load(
             "a map of an earlier run could not be taken over, its content is lost: {map}"
         );
     }
+    sweep::start(data_path.sweeper()?).context("cannot start the thread that sweeps flows")?;
+    let mut trigger = Trigger::default();
     let cgroup = match cgroup {
         None => {
             data_path.detach_cgroup()?;
@@ -112,15 +116,13 @@ fn load(
         }
         Some(path) => {
             data_path.attach_cgroup(&path)?;
+            trigger = sockets::start(data_path.sockets()?)
+                .context("cannot start the thread that looks after UDP sockets")?;
             path.display().to_string()
         }
     };
-    Ok(Reconciler::new(
-        Arc::clone(config),
-        data_path,
-        cgroup,
-        seen,
-    )?)
+    let state = Reconciler::new(Arc::clone(config), data_path, cgroup, seen)?;
+    Ok(state.with_sockets(trigger))
 }
 
 fn finish(config: &Config) -> Result<()> {

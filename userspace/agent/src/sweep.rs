@@ -1,60 +1,41 @@
-//! Which flows have been idle for so long that their records may go (rules 5.7.10 to 5.7.14).
+//! Removes flows that have been idle for too long, in a thread of its own (rule 5.7.14 is the kernel's part).
 //!
-//! A decision only. The records were read a moment ago, and traffic goes on: whoever deletes must ask
-//! again, in the kernel, whether a record is still as idle as it was here ([`Candidate::seen`]), and must
-//! take both records of a flow or none.
+//! It shares nothing with the loop that writes maps, so neither waits for the other.
 
-use std::collections::HashMap;
+use std::{thread, time::Duration, time::Instant};
 
-use tidegate_abi::{Address, Flow, FlowKey, flow::TICK_SHIFT};
-use tidegate_datapath::tcp;
+use tidegate_abi::{Ip4, Ip6};
+use tidegate_loader::{Error, Sweeper};
 
-use crate::kernel::FlowRecord;
+/// The pause between two walks: rule 5.7's shortest timeout is a minute.
+const PAUSE: Duration = Duration::from_secs(10);
+/// A walk over a large map takes time; the thread rests this many times as long.
+const REST: u32 = 20;
 
-/// Ten seconds, in ticks: a record this young is left alone, since its partner may be being made, and
-/// so is one whose time ran out this short a while ago (rule 5.7.10).
-const GRACE: u32 = (10_000_000_000_u64 >> TICK_SHIFT) as u32 + 1;
-
-/// A flow that may go.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Candidate<A> {
-    /// The forward record; a reply record's own key where its forward record is gone.
-    pub(crate) key: FlowKey<A>,
-    /// The reply record that goes with it (rule 5.7.12).
-    pub(crate) reply: Option<FlowKey<A>>,
-    /// The last tick at which either was used, as read: a later one in the kernel saves the flow
-    /// (rule 5.7.14).
-    pub(crate) seen: u32,
-}
-
-/// The flows of one family that may go at this tick of the data path's own clock (rule 5.7.13).
-///
-/// `records` is everything that the map held, forward and reply records in any order.
-pub(crate) fn candidates<A: Address>(records: &[FlowRecord<A>], now: u32) -> Vec<Candidate<A>> {
-    let by_key: HashMap<_, _> = records.iter().map(|(key, flow)| (*key, flow)).collect();
-    let flows = records.iter().filter_map(|(key, flow)| {
-        let opposite = flow.opposite(key.proto);
-        // A record under that key may be another flow's by now; each is led to by its own only.
-        let partner = by_key.get(&opposite).filter(|other| other.leads_to(key));
-        let partner = partner.filter(|other| other.is_reply() != flow.is_reply());
-        if flow.is_reply() && partner.is_some() {
-            return None; // Its forward record speaks for both.
+/// Sweeps for as long as the process lives.
+pub(crate) fn start(sweeper: Sweeper) -> std::io::Result<()> {
+    let builder = thread::Builder::new().name("sweep".to_owned());
+    let _lives_on = builder.spawn(move || {
+        let mut has_failed = false;
+        loop {
+            let begun = Instant::now();
+            match sweep(&sweeper) {
+                Ok(0) => {}
+                Ok(removed) => tracing::debug!("swept {removed} idle flows"),
+                Err(error) if has_failed => tracing::debug!("{error}"),
+                Err(error) => {
+                    has_failed = true;
+                    tracing::warn!(
+                        "idle flows are not swept and stay until their room is needed: {error}"
+                    );
+                }
+            }
+            thread::sleep(PAUSE.max(begun.elapsed() * REST));
         }
-        let newest = |of: fn(&Flow<A>) -> u32| {
-            let own = of(flow);
-            partner.map_or(own, |other| own.max(of(other)))
-        };
-        let (seen, created) = (newest(|it| it.seen), newest(|it| it.created));
-        let timeout = tcp::idle_ticks(flow.state).saturating_add(GRACE);
-        let is_idle = now.saturating_sub(seen) > timeout && now.saturating_sub(created) > GRACE;
-        is_idle.then_some(Candidate {
-            key: *key,
-            reply: partner.map(|_| opposite),
-            seen,
-        })
-    });
-    flows.collect()
+    })?;
+    Ok(())
 }
 
-#[cfg(test)]
-mod tests;
+fn sweep(sweeper: &Sweeper) -> Result<u32, Error> {
+    Ok(sweeper.sweep::<Ip4>()? + sweeper.sweep::<Ip6>()?)
+}

@@ -55,6 +55,8 @@ pub struct Plan {
     pub writes: Vec<Write>,
     /// Service ports that did not fit; the next plan tries again.
     pub problems: Vec<Problem>,
+    /// UDP backends stop serving: sockets that were translated when they connected do not notice.
+    pub lost_udp: bool,
 }
 
 /// The tables of a service port that is in the maps.

@@ -11,6 +11,8 @@ mod attach;
 mod maps;
 mod detach;
 mod try_run;
+mod sweep;
+mod sockets;
 
 pub use attach::{Attach, Attached, Role};
 pub use detach::detach_all;
@@ -19,4 +21,6 @@ pub use host::lock;
 pub use load::{DataPath, Options};
 pub use maps::FlowRecord;
 pub use object::{CGROUP_PROGRAMS, PROGRAMS};
+pub use sockets::Sockets;
+pub use sweep::Sweeper;
 pub use try_run::Outcome;

@@ -18,7 +18,7 @@ use crate::{
 /// A value of `tidegate-abi` as aya wants it.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
-struct Raw<T>(T);
+pub(crate) struct Raw<T>(pub(crate) T);
 
 // SAFETY: `bytemuck::Pod` promises what `aya::Pod` asks for: no padding, any bytes are valid.
 unsafe impl<T: bytemuck::Pod> aya::Pod for Raw<T> {}
@@ -38,7 +38,7 @@ fn failed(name: &str) -> String {
 }
 
 impl DataPath {
-    fn map(&self, name: &str) -> Result<&Map, Error> {
+    pub(crate) fn map(&self, name: &str) -> Result<&Map, Error> {
         self.ebpf.map(name).ok_or_else(|| missing(name))
     }
 
@@ -271,7 +271,7 @@ impl DataPath {
 }
 
 /// What was to be removed may be gone already.
-fn present(removed: Result<(), MapError>) -> Result<(), MapError> {
+pub(crate) fn present(removed: Result<(), MapError>) -> Result<(), MapError> {
     match removed {
         Err(error) if is_absent(&error) => Ok(()),
         result => result,

@@ -9,7 +9,7 @@ pub(crate) static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tidegate-ebpf"));
 
 /// The packet programs.
-pub const PROGRAMS: [&str; 7] = [
+pub const PROGRAMS: [&str; 8] = [
     "xdp_uplink",
     "tc_uplink",
     "tc_pod",
@@ -17,7 +17,11 @@ pub const PROGRAMS: [&str; 7] = [
     HOST,
     ASIDES[0],
     ASIDES[1],
+    SWEEP,
 ];
+
+/// The program that removes old flows.
+pub(crate) const SWEEP: &str = "tc_sweep";
 
 /// The programs that the others hand rare packets to, by their place in the map `asides`.
 pub(crate) const ASIDES: [&str; 2] = ["tc_aside4", "tc_aside6"];

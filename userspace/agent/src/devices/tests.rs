@@ -132,6 +132,31 @@ fn a_device_masquerades_to_its_own_first_address_of_each_family() {
 }
 
 #[test]
+fn rule_3_2_1_a_bridge_gives_its_address_if_all_its_ports_are_ours() {
+    let mut seen = node();
+    assert!(derive(&[], &seen).masters.is_empty(), "it has no ports");
+    if let Some(link) = seen.links.get_mut(&POD) {
+        link.master = Some(BRIDGE);
+    }
+    let masters = derive(&[], &seen).masters;
+    let device = masters[&BRIDGE];
+    assert_eq!((masters.len(), device.flags), (1, 0));
+    assert_eq!(device.masquerade4.to_ip(), ip("10.244.0.1"));
+    assert!(
+        derive(&["--overlay-device", "cni0"], &seen)
+            .masters
+            .is_empty()
+    );
+    // What comes in through this port nobody would translate.
+    let tap = Link {
+        master: Some(BRIDGE),
+        ..link("tap0", 8)
+    };
+    seen.links.insert(8, tap);
+    assert!(derive(&[], &seen).masters.is_empty());
+}
+
+#[test]
 fn only_a_veth_whose_peer_is_in_another_namespace_has_a_peer() {
     let mut seen = node();
     assert_eq!(derive(&[], &seen).devices[&POD].device.flags, PEER);

@@ -7,13 +7,22 @@ use std::collections::BTreeMap;
 use tidegate_abi::Device;
 use tidegate_loader::{Attach, Attached, Error, Role};
 
-use crate::{devices::Wanted, kernel::Kernel, view::DeviceRow};
+use crate::{
+    devices::{Facts, Wanted},
+    kernel::Kernel,
+    view::DeviceRow,
+};
 
 const NO_UPLINK: &str = "no device is the uplink, so clients outside this node are not served: give the node a default route, or name devices with --uplink";
 
-/// All devices that match, by interface index.
+/// By interface index.
 #[derive(Debug, Default)]
-pub(super) struct Attachments(BTreeMap<u32, Attachment>);
+pub(super) struct Attachments {
+    /// All devices that match.
+    devices: BTreeMap<u32, Attachment>,
+    /// Others, of which the data path knows the addresses.
+    masters: BTreeMap<u32, Device>,
+}
 
 #[derive(Debug)]
 struct Attachment {
@@ -25,14 +34,11 @@ struct Attachment {
 
 impl Attachments {
     /// Forgets what an earlier run said about devices that are not ours any more.
-    pub(super) fn forget_others<K: Kernel>(
-        kernel: &mut K,
-        wanted: &BTreeMap<u32, Wanted>,
-    ) -> Result<(), Error> {
-        let keep: Vec<u32> = wanted.keys().copied().collect();
+    pub(super) fn forget_others<K: Kernel>(kernel: &mut K, facts: &Facts) -> Result<(), Error> {
+        let keep: Vec<u32> = facts.devices.keys().copied().collect();
         kernel.forget_links_except(&keep)?;
         for (index, _) in kernel.known_devices()? {
-            if !wanted.contains_key(&index) {
+            if !facts.devices.contains_key(&index) && !facts.masters.contains_key(&index) {
                 kernel.set_device(index, None)?;
             }
         }
@@ -40,7 +46,33 @@ impl Attachments {
     }
 
     /// Makes the attachments match what is wanted.
-    pub(super) fn sync<K: Kernel>(
+    pub(super) fn sync<K: Kernel>(&mut self, kernel: &mut K, facts: &Facts, attach: Attach) {
+        self.sync_devices(kernel, &facts.devices, attach);
+        self.sync_masters(kernel, facts);
+    }
+
+    /// Tells the addresses of devices that have no program.
+    fn sync_masters<K: Kernel>(&mut self, kernel: &mut K, facts: &Facts) {
+        for (index, device) in &facts.masters {
+            if self.masters.get(index) == Some(device) {
+                continue;
+            }
+            match kernel.set_device(*index, Some(*device)) {
+                Ok(()) => drop(self.masters.insert(*index, *device)),
+                Err(error) => tracing::warn!("device with index {index}: {error}"),
+            }
+        }
+        let gone = |index: &u32, _: &mut Device| !facts.masters.contains_key(index);
+        for (index, _) in self.masters.extract_if(.., gone) {
+            if !facts.devices.contains_key(&index)
+                && let Err(error) = kernel.set_device(index, None)
+            {
+                tracing::warn!("device with index {index}: {error}");
+            }
+        }
+    }
+
+    fn sync_devices<K: Kernel>(
         &mut self,
         kernel: &mut K,
         wanted: &BTreeMap<u32, Wanted>,
@@ -52,7 +84,10 @@ impl Attachments {
                 .get(index)
                 .is_some_and(|it| it.name == held.name && it.role == held.role)
         };
-        for (index, held) in self.0.extract_if(.., |index, held| !fits(index, held)) {
+        for (index, held) in self
+            .devices
+            .extract_if(.., |index, held| !fits(index, held))
+        {
             if let Err(error) = kernel.detach_device(&held.name) {
                 tracing::warn!("device {}: {error}", held.name);
             }
@@ -62,7 +97,7 @@ impl Attachments {
             tracing::info!("device {}: detached", held.name);
         }
         for (index, it) in wanted {
-            let held = self.0.get(index);
+            let held = self.devices.get(index);
             if held.is_some_and(|held| held.outcome.is_ok() && held.device == it.device) {
                 continue;
             }
@@ -77,7 +112,7 @@ impl Attachments {
                 (Ok(()), _) => attach_one(kernel, it, attach),
             };
             let Wanted { name, role, device } = it.clone();
-            self.0.insert(
+            self.devices.insert(
                 *index,
                 Attachment {
                     name,
@@ -91,11 +126,11 @@ impl Attachments {
 
     /// One line for each device that could not be attached, and one when there is no uplink.
     pub(super) fn failures(&self) -> Vec<String> {
-        let failed = self.0.values().filter_map(|held| {
+        let failed = self.devices.values().filter_map(|held| {
             let reason = held.outcome.as_ref().err()?;
             Some(format!("device {}: {reason}", held.name))
         });
-        let has_uplink = self.0.values().any(|held| held.role == Role::Uplink);
+        let has_uplink = self.devices.values().any(|held| held.role == Role::Uplink);
         let missing = (!has_uplink).then(|| NO_UPLINK.to_owned());
         failed.chain(missing).collect()
     }
@@ -115,7 +150,7 @@ impl Attachments {
                 why,
             }
         };
-        self.0.iter().map(row).collect()
+        self.devices.iter().map(row).collect()
     }
 }
 

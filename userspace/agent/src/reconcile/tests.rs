@@ -295,6 +295,40 @@ fn devices_of_an_earlier_run_that_are_not_ours_any_more_are_forgotten() {
 }
 
 #[test]
+fn rule_3_2_1_addresses_of_a_bridge_follow_it_as_it_comes_and_goes() {
+    let kernel = Fake::default();
+    let bridged = |ip: &str| {
+        let mut seen = node();
+        seen.links.insert(9, link("cni0"));
+        let port = Link {
+            master: Some(9),
+            ..link("veth7")
+        };
+        seen.links.insert(7, port);
+        let ip = ip.parse().unwrap();
+        seen.addresses.push(DeviceAddress { device: 9, ip });
+        seen
+    };
+    let options = Flags::parse_from(["run", "--node-name", "a"]).options;
+    let config = Arc::new(Config::load(options).unwrap());
+    let seen = bridged("10.244.0.1");
+    let state = Reconciler::new(config, kernel.clone(), "off".to_owned(), &seen);
+    let mut agent = state.unwrap();
+    let known = || kernel.state().devices.get(&9).copied();
+    assert_eq!(known().unwrap().masquerade4, Ip4::new([10, 244, 0, 1]));
+    agent.take_snapshot(&bridged("10.244.0.2"));
+    assert_eq!(known().unwrap().masquerade4, Ip4::new([10, 244, 0, 2]));
+    let names: Vec<String> = kernel.state().attached.keys().cloned().collect();
+    assert_eq!(names, ["eth0", "veth7"]);
+    let Ok(Answer::Devices(rows)) = agent.answer(Question::Devices) else {
+        panic!()
+    };
+    assert_eq!(rows.items.len(), 2, "only what we are attached to is shown");
+    agent.take_snapshot(&node());
+    assert_eq!(known(), None);
+}
+
+#[test]
 fn questions_are_answered_from_sources_and_maps() {
     let kernel = Fake::default();
     let mut agent = agent(&kernel);

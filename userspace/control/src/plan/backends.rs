@@ -6,7 +6,7 @@
 //! flow ever takes a new backend for the old one.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
+    collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
     net::IpAddr,
 };
 
@@ -34,6 +34,8 @@ pub(super) struct Retired<A> {
     pub(super) unlisted: Vec<(BackendId, Backend<A>)>,
     /// At the end: they do not serve any more.
     pub(super) retired: Vec<(BackendId, Backend<A>)>,
+    /// Whose they were; `None`: nobody knows.
+    pub(super) services: HashSet<Option<u32>>,
 }
 
 /// Some table of its service port names the backend.
@@ -135,13 +137,16 @@ impl<A: Address> Backends<A> {
         used: impl Fn(BackendId) -> bool,
     ) -> Retired<A> {
         let (mut unlisted, mut retired) = (Vec::new(), Vec::new());
+        let mut services = HashSet::new();
         for (id, backend) in (0..).map(BackendId).zip(&mut half.backends).skip(1) {
             if backend.flags & flags::SERVING == 0 || used(id) {
                 continue;
             }
-            if let Some(service) = self.owners.remove(&id) {
+            let service = self.owners.remove(&id);
+            if let Some(service) = service {
                 self.ids.remove(&(service, backend.addr, backend.port));
             }
+            services.insert(service);
             if backend.flags & LISTED != 0 {
                 backend.flags &= !LISTED;
                 unlisted.push((id, *backend));
@@ -153,7 +158,11 @@ impl<A: Address> Backends<A> {
                 self.resting.push_back((self.turn, id));
             }
         }
-        Retired { unlisted, retired }
+        Retired {
+            unlisted,
+            retired,
+            services,
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Draft {
     pub(super) removed: Vec<Write>,
     pub(super) retired: Vec<Write>,
     pub(super) problems: Vec<Problem>,
+    /// A backend that stops serving is, or may be, a UDP one.
+    pub(super) lost_udp: bool,
     pub(super) placed: HashMap<Arc<PortKey>, Placed>,
     /// Ids of the service ports that did not fit, and whose frontends stay as they are.
     pub(super) kept: HashSet<u32>,
@@ -86,6 +88,7 @@ impl Draft {
             removed,
             retired,
             problems,
+            lost_udp,
             placed: _,
             kept: _,
         } = self;
@@ -93,7 +96,11 @@ impl Draft {
             backends, slots, admitted, unguarded, barred, frontends, removed, retired,
         ];
         let writes = steps.into_iter().flatten().collect();
-        Plan { writes, problems }
+        Plan {
+            writes,
+            problems,
+            lost_udp,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tidegate_abi::{Address, BackendId, Ip4, Ip6, Pool};
+use tidegate_abi::{Address, BackendId, Ip4, Ip6, Pool, Proto};
 
 use super::{Planner, backends::Retired, draft::Draft, image::table, place::Wanted, write::Maps};
 
@@ -49,7 +49,14 @@ impl Planner {
             }
         }
         let (ids, half) = A::state(self);
-        let Retired { unlisted, retired } = ids.retire(half, |id: BackendId| used.contains(&id));
+        let Retired {
+            unlisted,
+            retired,
+            services,
+        } = ids.retire(half, |id: BackendId| used.contains(&id));
+        let name = |service: Option<u32>| self.services.name(service?);
+        let may_be_udp = |service| name(service).is_none_or(|it| it.proto == Proto::UDP);
+        draft.lost_udp |= services.into_iter().any(may_be_udp);
         let write = |(id, backend)| A::backend(id, backend);
         draft.backends.extend(unlisted.into_iter().map(write));
         draft.retired.extend(retired.into_iter().map(write));

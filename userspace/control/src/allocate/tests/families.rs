@@ -105,6 +105,12 @@ fn rule_1_7_5_what_the_cluster_does_not_have_is_refused() {
             "spec.ipFamilyPolicy: must be PreferDualStack or RequireDualStack for two families or \
              two clusterIPs",
         ),
+        (
+            &[V4, V6],
+            "ipFamilyPolicy: SingleStack, clusterIPs: [10.96.0.7, 'fd00:96::7'], ",
+            "spec.ipFamilyPolicy: must be PreferDualStack or RequireDualStack for two families or \
+             two clusterIPs",
+        ),
     ] {
         assert_eq!(
             families(blocks, &format!("{spec}{PLAIN}")),

@@ -216,4 +216,5 @@ fn ranges_of_a_service_that_is_gone_are_removed_and_its_id_is_not_given_out() {
     let _plan = carry_out(&mut kernel, &mut planner, &after, &after);
     assert_eq!(let_in::<Ip4>(&kernel.image, 2), [1]);
     assert_holds(&kernel.image, &after, &planner);
+    assert_ne!(planner.service_id(&key::<Ip4>("b")), Some(1));
 }

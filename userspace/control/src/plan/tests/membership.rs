@@ -1,6 +1,9 @@
-//! Which tables name a backend: where affinity may hold a client to it.
+//! What is known of a backend beside where it is: the tables that name it, and whether sockets miss it.
 
-use tidegate_abi::backend::flags::{IN_CLUSTER, IN_LOCAL, LOCAL, SERVING};
+use tidegate_abi::{
+    Proto,
+    backend::flags::{IN_CLUSTER, IN_LOCAL, LOCAL, SERVING},
+};
 
 use super::*;
 
@@ -69,4 +72,29 @@ fn rule_4_9_flags_that_an_earlier_agent_left_are_put_right() {
         [(SERVING | IN_CLUSTER, 1), (SERVING | IN_CLUSTER, 1)]
     );
     assert_eq!(plan.writes.len(), 2);
+}
+
+#[test]
+fn rule_5_2_15_a_plan_tells_when_udp_backends_stop_serving() {
+    let of = |proto: Proto| {
+        let mut port = four("a", 1, &[1, 2]);
+        port.key = std::sync::Arc::new(PortKey {
+            proto,
+            ..(*port.key).clone()
+        });
+        port.frontends[0].0.proto = proto;
+        port
+    };
+    for (proto, lost) in [(Proto::UDP, true), (Proto::TCP, false), (Proto::SCTP, false)] {
+        let mut planner = empty();
+        let mut port = of(proto);
+        assert!(!planner.plan(&desired4(vec![port.clone()])).lost_udp);
+        let image = planner.image().clone();
+        port.cluster.pop();
+        assert_eq!(planner.plan(&desired4(vec![port])).lost_udp, lost);
+        assert_eq!(planner.plan(&desired4(vec![])).lost_udp, lost);
+        // After a restart nobody knows whose they were.
+        let mut planner = Planner::adopt(image, ROOM);
+        assert!(planner.plan(&desired4(vec![])).lost_udp);
+    }
 }
