@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{
     device::Device,
-    settings::{Range4, Settings},
+    settings::{Range4, Range6, Settings},
 };
 
 /// An IPv4 address: four bytes, network order, aligned as one word so that the kernel moves it as one.
@@ -62,6 +62,8 @@ pub trait Address: Pod + Eq + core::hash::Hash + Ord + Default + core::fmt::Debu
     fn of_device(device: &Device) -> Self;
     /// Whether the address lies in a service range.
     fn in_service_range(self, settings: &Settings) -> bool;
+    /// Whether the address lies in a range of pods.
+    fn in_pod_range(self, settings: &Settings) -> bool;
 }
 
 impl Ip4 {
@@ -87,6 +89,11 @@ impl Ip4 {
     #[inline(always)]
     pub const fn be32(self) -> u32 {
         self.0
+    }
+
+    #[inline(always)]
+    fn is_in(self, range: &Range4) -> bool {
+        range.mask.0 != 0 && self.0 & range.mask.0 == range.base.0
     }
 }
 
@@ -119,6 +126,12 @@ impl Ip6 {
     #[inline(always)]
     pub const fn be32(self) -> [u32; 4] {
         self.0
+    }
+
+    #[inline(always)]
+    fn is_in(self, range: &Range6) -> bool {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, range.mask.0);
+        e != 0 && [a & e, b & f, c & g, d & h] == range.base.0
     }
 }
 
@@ -207,8 +220,12 @@ impl Address for Ip4 {
 
     #[inline(always)]
     fn in_service_range(self, settings: &Settings) -> bool {
-        let covers = |range: &Range4| range.mask.0 != 0 && self.0 & range.mask.0 == range.base.0;
-        settings.service4.iter().any(covers)
+        settings.service4.iter().any(|range| self.is_in(range))
+    }
+
+    #[inline(always)]
+    fn in_pod_range(self, settings: &Settings) -> bool {
+        settings.pod4.iter().any(|range| self.is_in(range))
     }
 }
 
@@ -248,9 +265,11 @@ impl Address for Ip6 {
 
     #[inline(always)]
     fn in_service_range(self, settings: &Settings) -> bool {
-        settings.service6.iter().any(|range| {
-            let ([a, b, c, d], [e, f, g, h]) = (self.0, range.mask.0);
-            e != 0 && [a & e, b & f, c & g, d & h] == range.base.0
-        })
+        settings.service6.iter().any(|range| self.is_in(range))
+    }
+
+    #[inline(always)]
+    fn in_pod_range(self, settings: &Settings) -> bool {
+        settings.pod6.iter().any(|range| self.is_in(range))
     }
 }

@@ -24,7 +24,7 @@ frozen! {
     Backend<Ip6>: 24, 4;
     Device: 24, 4;
     LocalPod: 16, 4;
-    Settings: 188, 4;
+    Settings: 348, 4;
     SocketKey<Ip4>: 16, 4;
     SocketKey<Ip6>: 28, 4;
     SocketPeer<Ip4>: 16, 4;

@@ -6,6 +6,8 @@ use crate::addr::{Ip4, Ip6};
 
 /// How many service ranges of each family the data path guards.
 pub const SERVICE_RANGES: usize = 4;
+/// How many ranges of pods of each family it knows.
+pub const POD_RANGES: usize = 4;
 
 /// A block of IPv4 addresses: `addr & mask == base`.
 #[repr(C)]
@@ -45,6 +47,10 @@ pub struct Settings {
     pub service4: [Range4; SERVICE_RANGES],
     /// IPv6 service ranges.
     pub service6: [Range6; SERVICE_RANGES],
+    /// IPv4 addresses of pods, wherever they enter (decision 3: the device says it better).
+    pub pod4: [Range4; POD_RANGES],
+    /// The same for IPv6.
+    pub pod6: [Range6; POD_RANGES],
 }
 
 /// Bits of [`Settings::flags`].

@@ -11,7 +11,7 @@ use tidegate_abi::{
 use crate::{
     Packet, Tables, Work, World,
     answer::{self, Icmp},
-    aside, door, journey,
+    aside, checksum, door, journey,
     parse::{self, Header, Headers, Ip},
     rewrite,
     verdict::{Door, Entry, Stage, Stop, Verdict},
@@ -236,9 +236,10 @@ where
     W: World<A>,
 {
     let sent = tables.resume_work(|work| {
-        let Some(flow) = tables.flow(&work.headers.key) else {
-            // Its flow has ended meanwhile.
-            return aside::untranslated(packet, tables, l3, Reason::Fragment);
+        let flow = match tables.flow(&work.headers.key) {
+            Some(flow) if flow.is_reply() || entry.stage != Stage::Leaving => flow,
+            // Its flow has ended meanwhile, or the host forwards what was translated where it entered.
+            _ => return aside::untranslated(packet, tables, l3, Reason::Fragment),
         };
         work.flow = flow;
         tables.settle(work);
@@ -253,6 +254,9 @@ where
         let (old, new) = ((headers.key.src, headers.key.dst), (flow.src, flow.dst));
         let written = rewrite::mix_id(packet, headers, flow, &ip.piece)
             .and_then(|()| A::rewrite(packet, l3, way.hops, old, new));
+        if A::HEADER == 40 {
+            packet.unbalance(checksum::addresses(old, new));
+        }
         match written {
             Some(()) => Verdict {
                 reason: journey::how(flow),

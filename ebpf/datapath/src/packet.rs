@@ -23,6 +23,9 @@ pub trait Packet {
     /// Brings the transport checksum at an offset in line with a change of addresses and ports.
     /// On a socket buffer the kernel does it, since the checksum may be partial (rule 5.6.10).
     fn adjust_checksum(&mut self, offset: usize, change: Change) -> Option<()>;
+    /// Bytes were changed by this much, and no checksum in the packet makes up for it: what a card has summed
+    /// over the whole packet must follow.
+    fn unbalance(&mut self, _change: u32) {}
     /// Sets the frame's length, cutting or zero-filling its end.
     fn resize(&mut self, len: usize) -> Option<()>;
     /// Keeps a copy of the frame until [`Packet::release`]; `false`: there is no room.

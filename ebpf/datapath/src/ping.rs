@@ -24,7 +24,9 @@ where
     let reason = match tables.frontend(&FrontendKey::of_address(ip.dst)) {
         _ if entry.stage == Stage::Leaving => Reason::NotTransport,
         Some(address) if !address.has(flags::PING) => Reason::NotTransport,
-        Some(address) if address.has(flags::INTERNAL) && service::is_outside(tables, entry) => {
+        Some(address)
+            if address.has(flags::INTERNAL) && service::is_outside(tables, entry, ip.src) =>
+        {
             Reason::ExternalClusterIp
         }
         Some(_) if !world.may_answer() => Reason::RateLimited,

@@ -40,6 +40,9 @@ pub fn apply<A: Ip, P: Packet>(
     }
     if rare.is_some() && key.proto == Proto::SCTP {
         adjust_sctp(packet, headers, old_ports, new_ports)?;
+        if A::HEADER == 40 {
+            packet.unbalance(change.addresses);
+        }
     } else {
         let at = headers
             .l4()
@@ -68,6 +71,12 @@ pub(crate) fn mix_id<A: Ip, P: Packet>(
         return Some(());
     }
     let with = flow.src_port.be16().to_ne_bytes();
+    if A::HEADER == 40 {
+        let at = piece.id_at.wrapping_add(2);
+        let [i0, i1] = packet.load::<2>(at)?;
+        let change = checksum::word([i0, i1, 0, 0], [i0 ^ with[0], i1 ^ with[1], 0, 0]);
+        packet.unbalance(change);
+    }
     A::mix_id(packet, headers.l3(), piece, with)
 }
 
@@ -87,10 +96,16 @@ fn adjust_sctp<A: Ip, P: Packet>(
     let sum = packet.load::<4>(at)?;
     // Left to the device, which sums over the field as it stands (partial), or none at all (RFC 9653).
     if sum == [0; 4] {
+        packet.unbalance(checksum::word(old, new));
         return Some(());
     }
     let len = headers.ip_len.wrapping_sub(before);
-    packet.store(at, sctp::updated(sum, old, new, len))
+    let fresh = sctp::updated(sum, old, new, len);
+    packet.unbalance(checksum::add(
+        checksum::word(old, new),
+        checksum::word(sum, fresh),
+    ));
+    packet.store(at, fresh)
 }
 
 /// Two ports as they stand in a header.

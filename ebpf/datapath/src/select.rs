@@ -4,11 +4,7 @@ use tidegate_abi::{
     Address, Backend, BackendId, FlowKey, Frontend, Pool, Reason, backend, frontend::flags,
 };
 
-use crate::{
-    Tables, affinity,
-    parse::Headers,
-    verdict::{Entry, Role},
-};
+use crate::{Tables, affinity, parse::Headers, service, verdict::Entry};
 
 /// The chosen backend.
 #[repr(C)]
@@ -42,8 +38,8 @@ where
     A: Address,
     T: Tables<A>,
 {
-    let pooled = pool(frontend, entry.role == Role::Pod)?;
     let key = &headers.key;
+    let pooled = pool(frontend, service::is_pod(tables, entry, key.src))?;
     affinity::backend(tables, key.src, frontend, pooled, hash(key), now_ns)
 }
 

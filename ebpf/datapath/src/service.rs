@@ -30,7 +30,7 @@ where
     else {
         return Err(unowned(tables, entry, headers));
     };
-    if frontend.has(flags::INTERNAL) && is_outside(tables, entry) {
+    if frontend.has(flags::INTERNAL) && is_outside(tables, entry, key.src) {
         return Err(Reason::ExternalClusterIp);
     }
     // On the client's own address, and before anything else is told about the Service (rules 3.6.5, 3.6.7).
@@ -45,8 +45,24 @@ where
 
 /// Decision 4: clusterIPs are for pods and nodes of the cluster.
 #[inline(always)]
-pub(crate) fn is_outside<A: Address, T: Tables<A>>(tables: &T, entry: Entry) -> bool {
-    entry.role == Role::Uplink && !tables.has_setting(settings::EXTERNAL_CLUSTER_IP)
+pub(crate) fn is_outside<A, T>(tables: &T, entry: Entry, client: A) -> bool
+where
+    A: Address,
+    T: Tables<A>,
+{
+    entry.role == Role::Uplink
+        && !tables.has_setting(settings::EXTERNAL_CLUSTER_IP)
+        && !tables.in_pod_range(client)
+}
+
+/// Decision 3: the device says whether a client is a pod; its address is asked where the device does not.
+#[inline(always)]
+pub(crate) fn is_pod<A, T>(tables: &T, entry: Entry, client: A) -> bool
+where
+    A: Address,
+    T: Tables<A>,
+{
+    entry.role == Role::Pod || tables.in_pod_range(client)
 }
 
 /// What becomes of a packet that cannot be translated: in a service range it would only wander off by
@@ -76,7 +92,7 @@ fn unowned<A: Address, T: Tables<A>>(tables: &T, entry: Entry, headers: &Headers
     if !tables.in_service_range(dst) {
         return Reason::NotService;
     }
-    if is_outside(tables, entry) {
+    if is_outside(tables, entry, headers.key.src) {
         return Reason::ExternalClusterIp;
     }
     match tables.frontend(&FrontendKey::of_address(dst)) {

@@ -61,6 +61,8 @@ pub trait Tables<A: Address> {
 
     /// Whether an address lies in a service range.
     fn in_service_range(&self, addr: A) -> bool;
+    /// Whether an address lies in a range of pods.
+    fn in_pod_range(&self, addr: A) -> bool;
     /// The node's primary address; the unspecified one: none.
     fn node_address(&self) -> A;
     /// First and last masquerade port, host order.

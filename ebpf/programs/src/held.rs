@@ -18,6 +18,8 @@ use crate::{
     packet::opaque,
 };
 
+/// `BPF_F_RECOMPUTE_CSUM`: the card may have summed the whole packet.
+const RECOMPUTE: u64 = 1;
 /// No Ethernet frame is shorter than its header and an IP header.
 const LEAST: usize = 34;
 
@@ -106,6 +108,6 @@ fn store(skb: *mut __sk_buff, held: *const Held) -> u32 {
             return 0;
         }
         let from = (&raw const (*held).frame).cast::<c_void>();
-        u32::from(bpf_skb_store_bytes(skb, 0, from, len, 0) == 0)
+        u32::from(bpf_skb_store_bytes(skb, 0, from, len, RECOMPUTE) == 0)
     }
 }

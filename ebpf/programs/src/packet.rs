@@ -5,7 +5,8 @@ use core::arch::asm;
 use aya_ebpf::{
     bindings::{__sk_buff, xdp_md},
     helpers::generated::{
-        bpf_l4_csum_replace, bpf_skb_adjust_room, bpf_skb_change_tail, bpf_skb_pull_data,
+        bpf_csum_update, bpf_l4_csum_replace, bpf_skb_adjust_room, bpf_skb_change_tail,
+        bpf_skb_pull_data,
     },
 };
 use tidegate_abi::HeldKey;
@@ -248,6 +249,12 @@ impl Packet for Skb {
             failed = self.replace_checksum(offset, change.ports, zero);
         }
         if failed == 0 { Some(()) } else { None }
+    }
+
+    #[inline(always)]
+    fn unbalance(&mut self, change: u32) {
+        // SAFETY: a helper on the program's own context; refused where there is no such sum.
+        let _none: i64 = unsafe { bpf_csum_update(self.0, change) };
     }
 
     #[inline(always)]

@@ -195,6 +195,11 @@ impl<A: Family> Tables<A> for Maps {
     }
 
     #[inline(always)]
+    fn in_pod_range(&self, addr: A) -> bool {
+        settings().is_some_and(|settings| addr.in_pod_range(settings))
+    }
+
+    #[inline(always)]
     fn node_address(&self) -> A {
         settings().map_or(A::default(), A::of_node)
     }

@@ -55,6 +55,35 @@ fn pods_behind_a_bridge_are_clients_and_backends_and_their_own_backends() -> Res
     Ok(())
 }
 
+#[test]
+fn rule_3_2_1_what_is_masqueraded_to_a_pod_behind_a_bridge_comes_from_the_bridge() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let (node, _client) = build(&mut scene)?;
+    let backend = &node.pods[0];
+    let _echo = EchoServer::start(&backend.ns, &backend.name, 8080)?;
+    let spec = AgentSpec::new(&scene, &node)?.args([
+        "--service-cidr",
+        "10.96.0.0/12,fd00:96::/112",
+        "--masquerade-all",
+    ]);
+    spec.manifests
+        .put(ONE.name, &ONE.objects(&pod_endpoints([backend])))?;
+    let _agent = spec.start()?;
+    let bridge: [IpAddr; 2] = ["10.244.0.1".parse()?, "fd00:244::1".parse()?];
+    for (v6, bridge) in [false, true].into_iter().zip(bridge) {
+        for proto in Proto::BOTH {
+            let answers = node.pods[1]
+                .ns
+                .run(|| ask_many(proto, ONE.cluster(v6), 20))?;
+            for answer in answers {
+                let seen = answer.seen_as.ip().to_canonical();
+                ensure!(seen == bridge, "{proto:?}: seen as {seen}");
+            }
+        }
+    }
+    Ok(())
+}
+
 fn build(scene: &mut Scene) -> Result<(Node, Netns)> {
     let (ns, client) = (namespace(scene, "nodea")?, namespace(scene, "client")?);
     link(&ns, "eth0", &client, "eth0")?;

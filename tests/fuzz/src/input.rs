@@ -25,10 +25,6 @@ impl<'a> Input<'a> {
         self.0.arbitrary().unwrap_or(0)
     }
 
-    pub(crate) fn word(&mut self) -> u16 {
-        self.0.arbitrary().unwrap_or(0)
-    }
-
     /// False once the bytes are used up.
     pub(crate) fn one_in(&mut self, times: u8) -> bool {
         self.byte() % times == times - 1

@@ -4,10 +4,17 @@
 //! calls it from `runner/`, which needs the nightly; `tests/replay.rs` calls it on every file of `corpus/`,
 //! on the toolchain of the workspace. See `docs/fuzzing.md`.
 
+mod input;
+mod scene;
+mod shape;
 pub mod parse_any_bytes;
+pub mod journey_any_bytes;
 
 /// A target: name, function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets; the directories of `corpus/` and the binaries of `runner/` have the same names.
-pub const TARGETS: [Target; 1] = [("parse_any_bytes", parse_any_bytes::run)];
+pub const TARGETS: [Target; 2] = [
+    ("parse_any_bytes", parse_any_bytes::run),
+    ("journey_any_bytes", journey_any_bytes::run),
+];

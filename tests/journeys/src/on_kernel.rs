@@ -39,6 +39,12 @@ pub struct KernelMachine {
 }
 
 impl KernelMachine {
+    /// Runs a program as fast as possible, without a look at the counters: its return code.
+    pub fn hurry(&self, program: Program, frame: &[u8], device: u32) -> i32 {
+        let outcome = self.data_path.try_run(program.name(), frame, device);
+        outcome.expect("the frame can be run").code
+    }
+
     fn counters(&self) -> Vec<Counter> {
         self.data_path
             .counters()

@@ -16,7 +16,7 @@ use std::{
     path::PathBuf,
 };
 
-use tidegate_abi::settings::SERVICE_RANGES;
+use tidegate_abi::settings::{POD_RANGES, SERVICE_RANGES};
 use tidegate_loader::Attach;
 
 pub(crate) use options::Options;
@@ -131,30 +131,23 @@ impl Config {
             )
             .into());
         }
-        for (family, count) in [
-            (
-                "IPv4",
-                self.service_cidr
-                    .iter()
-                    .filter(|cidr| cidr.range4().is_some())
-                    .count(),
-            ),
-            (
-                "IPv6",
-                self.service_cidr
-                    .iter()
-                    .filter(|cidr| cidr.range6().is_some())
-                    .count(),
-            ),
-        ] {
-            if count > SERVICE_RANGES {
-                return Err(Failure::Usage(format!(
-                    "--service-cidr names {count} {family} blocks, and {SERVICE_RANGES} fit: join neighbouring blocks into larger ones"
-                )));
-            }
-        }
+        fits("--service-cidr", &self.service_cidr, SERVICE_RANGES)?;
+        fits("--pod-cidr", &self.pod_cidr, POD_RANGES)?;
         self.check_ranges()
     }
+}
+
+/// The data path has a fixed number of places for blocks of each family.
+fn fits(flag: &str, blocks: &[Cidr], most: usize) -> Result<(), Failure> {
+    let v4 = blocks.iter().filter(|cidr| cidr.range4().is_some()).count();
+    for (family, count) in [("IPv4", v4), ("IPv6", blocks.len() - v4)] {
+        if count > most {
+            return Err(Failure::Usage(format!(
+                "{flag} names {count} {family} blocks, and {most} fit: join neighbouring blocks into larger ones"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn named(said: &Options) -> Vec<(&'static str, Glob)> {

@@ -14,16 +14,14 @@ use std::{
 use tidegate_abi::{
     Address, Device, Ip4, Ip6, LocalPod, Settings,
     device::flags::PEER,
-    settings::{
-        Range4, Range6,
-        flags::{EXTERNAL_CLUSTER_IP, MASQUERADE_ALL},
-    },
+    settings::flags::{EXTERNAL_CLUSTER_IP, MASQUERADE_ALL},
 };
 use tidegate_loader::Role;
 
 pub(crate) use pods::local_pods;
 
 use crate::{
+    cidr::Cidr,
     config::{Config, NodePortAddresses},
     glob,
     netlink::Snapshot,
@@ -99,15 +97,17 @@ impl Facts {
             ..Settings::default()
         };
         // More blocks than entries were refused when the configuration was read.
-        let blocks = || config.service_cidr.iter();
-        fill::<Range4>(
+        let (services, pods) = (&config.service_cidr, &config.pod_cidr);
+        fill(
             &mut settings.service4,
-            blocks().filter_map(|cidr| cidr.range4()),
+            services.iter().filter_map(Cidr::range4),
         );
-        fill::<Range6>(
+        fill(
             &mut settings.service6,
-            blocks().filter_map(|cidr| cidr.range6()),
+            services.iter().filter_map(Cidr::range6),
         );
+        fill(&mut settings.pod4, pods.iter().filter_map(Cidr::range4));
+        fill(&mut settings.pod6, pods.iter().filter_map(Cidr::range6));
         settings
     }
 }

@@ -2,7 +2,8 @@
 //! anew (rule 5.2.15, decision 5).
 //!
 //! Such a socket was given its backend once, when it connected; no packet of it shows the Service any more.
-//! Ended means that its next call fails with ECONNABORTED. Sockets that are not connected ask with each
+//! Ended means that it is not connected any more: its next receive fails with ECONNABORTED, its next send
+//! with EDESTADDRREQ, and it may connect again. Sockets that are not connected ask with each
 //! datagram and move by themselves; TCP sockets are never touched. All this is done in a thread of its own,
 //! since a full map takes a while to walk.
 
@@ -68,7 +69,7 @@ fn each_time(pulls: &Receiver<()>, mut look: impl FnMut()) {
     let mut is_settled = true;
     loop {
         let pulled = if is_settled {
-            pulls.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            pulls.recv().map_err(RecvTimeoutError::from)
         } else {
             pulls.recv_timeout(AGAIN)
         };

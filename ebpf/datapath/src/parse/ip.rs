@@ -282,7 +282,7 @@ fn extensions<P: Packet>(
 ) -> Result<(Proto, usize, Piece), Reason> {
     let (mut next, mut at) = (first, at);
     let mut piece = Piece::default();
-    for _ in 0..EXTENSIONS {
+    for _ in 0..=EXTENSIONS {
         match next {
             extension::FRAGMENT => {
                 let h = packet.load::<8>(at).ok_or(Reason::Truncated)?;

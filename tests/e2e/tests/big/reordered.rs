@@ -1,6 +1,7 @@
 //! Fragments that arrive in another order than they were sent, by hand: the kernel here cannot reorder.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -21,8 +22,10 @@ struct Sender {
     own: SocketAddr,
     wire: Wire,
     macs: ([u8; 6], [u8; 6]),
-    next_id: u16,
 }
+
+/// An id is not used again within the seconds that fragments may take (RFC 6864).
+static NEXT_ID: AtomicU16 = AtomicU16::new(1);
 
 impl Sender {
     fn new(from: &Netns, own: SocketAddr, next_hop: [u8; 6]) -> Result<Self> {
@@ -33,14 +36,12 @@ impl Sender {
             wire: Wire::open(from, "eth0")?,
             macs: (mac_of(from, "eth0")?, next_hop),
             socket,
-            next_id: 7,
         })
     }
 
     /// The fragments of a datagram, in order.
-    fn pieces(&mut self, to: SocketAddr, payload: &[u8]) -> Vec<Vec<u8>> {
-        self.next_id += 1;
-        let datagram = Frame::udp(self.own, to).payload(payload).id(self.next_id);
+    fn pieces(&self, id: u16, to: SocketAddr, payload: &[u8]) -> Vec<Vec<u8>> {
+        let datagram = Frame::udp(self.own, to).payload(payload).id(id);
         datagram.macs(self.macs.0, self.macs.1).fragments(PIECE)
     }
 
@@ -56,11 +57,11 @@ impl Sender {
     }
 
     /// Sends a datagram's fragments in an order and waits for the echo.
-    fn ask(&mut self, to: SocketAddr, size: usize, order: Order) -> Result<()> {
+    fn ask(&self, to: SocketAddr, size: usize, order: Order) -> Result<()> {
         let payload: Vec<u8> = (0..size).map(|nth| (nth % 241) as u8).collect();
         let mut heard = Ok(());
         for _ in 0..TRIES {
-            let mut pieces = self.pieces(to, &payload);
+            let mut pieces = self.pieces(next_id(), to, &payload);
             ensure!(pieces.len() == size.div_ceil(PIECE), "{} fragments", pieces.len());
             order(&mut pieces);
             for piece in &pieces {
@@ -73,6 +74,10 @@ impl Sender {
         }
         heard.with_context(|| format!("{size} bytes to {to}"))
     }
+}
+
+fn next_id() -> u16 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 
 type Order = fn(&mut Vec<Vec<u8>>);
@@ -106,7 +111,6 @@ fn in_all_orders(world: &World, svc: &Svc, sizes: &[usize]) -> Result<()> {
                 (from_the_client(world, v6)?, node_port),
                 (from_a_pod(world, v6)?, svc.cluster(v6)),
             ] {
-                let mut sender = sender;
                 // Neighbours must be known: nobody waits for a raw sender's.
                 sender.ask(to, PIECE / 2, ORDERS[0].1).context("one piece")?;
                 for (what, order) in ORDERS {
@@ -143,14 +147,15 @@ fn rule_5_6_2_datagrams_of_two_clients_with_one_id_do_not_mix() -> Result<()> {
             let to = svc.node_port(world.node_address(v6));
             let own = SocketAddr::new(world.scene.b.addresses()[usize::from(v6)], 0);
             let node = mac_of(&world.scene.a.ns, "eth0")?;
-            let mut one = from_the_client(&world, v6)?;
-            let mut two = Sender::new(&world.scene.b.ns, own, node)?;
-            for sender in [&mut one, &mut two] {
+            let one = from_the_client(&world, v6)?;
+            let two = Sender::new(&world.scene.b.ns, own, node)?;
+            for sender in [&one, &two] {
                 sender.ask(to, 100, ORDERS[0].1)?;
             }
             let (first, second) = (vec![b'1'; 4000], vec![b'2'; 4000]);
             let heard = (0..TRIES).any(|_| {
-                let (mine, yours) = (one.pieces(to, &first), two.pieces(to, &second));
+                let id = next_id();
+                let (mine, yours) = (one.pieces(id, to, &first), two.pieces(id, to, &second));
                 for (mine, yours) in mine.iter().rev().zip(yours.iter().rev()) {
                     drop(one.wire.send(mine));
                     drop(two.wire.send(yours));

@@ -126,6 +126,11 @@ fn learns(from: &Netns, to: SocketAddr, size: usize, path: usize) -> Result<()> 
     .with_context(|| format!("{size} bytes from {} to {to}", from.name()))
 }
 
+/// What earlier connections learnt of their paths.
+fn forget(ns: &Netns) -> Result<()> {
+    ns.sh("ip -4 route flush cache; ip -6 route flush cache").map(|_said| ())
+}
+
 fn here() -> Result<(Borrowed<'static>, Netns)> {
     let world = HERE.borrow()?;
     let wide = world.extra[0].clone();
@@ -148,16 +153,22 @@ fn rule_5_5_11_and_5_5_4_tcp_passes_from_9000_to_1500_at_this_node() -> Result<(
 #[test]
 fn rule_5_5_11_and_5_5_4_udp_senders_learn_of_1500_at_this_node() -> Result<()> {
     let (world, wide) = here()?;
-    for (number, n) in [(22, 0), (23, 1)] {
-        let svc = Svc::new(&format!("here-udp-{n}"), number);
-        let pod = [world.a(1), world.b(1)][n];
-        world.put(&svc, &[Ep::of(pod)])?;
-        for v6 in [false, true] {
-            // What the last round learnt is forgotten.
-            wide.ip("route flush cache")?;
-            let to = svc.node_port(world.node_address(v6));
-            learns(&wide, to, 8000, 1500).with_context(|| pod.name.clone())?;
-        }
+    let svc = Svc::new("here-udp", 22);
+    for v6 in [false, true] {
+        let to = svc.node_port(world.node_address(v6));
+        world.put(&svc, &[Ep::of(world.b(1))])?;
+        // What an earlier test learnt is forgotten.
+        forget(&wide)?;
+        learns(&wide, to, 8000, 1500)?;
+        // A pod of this node is reached past its link, so nothing is too big for it.
+        world.put(&svc, &[Ep::of(world.a(1))])?;
+        forget(&wide)?;
+        wide.run(|| -> Result<()> {
+            let socket = socket(to)?;
+            discover(&socket, Discover::Do)?;
+            let _pod = echo(&socket, to, 8000).context("a pod of this node")?;
+            Ok(())
+        })?;
     }
     Ok(())
 }
@@ -217,7 +228,7 @@ fn rule_5_5_4_and_5_5_1_tcp_learns_of_a_narrow_link_behind_a_remote_backends_nod
             (&world.a(2).ns, svc.cluster(v6)),
             (&world.scene.a.ns, svc.cluster(v6)),
         ] {
-            from.ip("route flush cache")?;
+            forget(from)?;
             transfer(from, to)?;
         }
     }
@@ -236,7 +247,7 @@ fn rule_5_5_4_and_5_5_1_udp_learns_of_a_narrow_link_behind_a_remote_backends_nod
             (&world.a(2).ns, node_port),
             (&world.a(2).ns, svc.cluster(v6)),
         ] {
-            from.ip("route flush cache")?;
+            forget(from)?;
             learns(from, to, 1400, 1280)?;
         }
     }
@@ -251,7 +262,7 @@ fn rule_5_5_4_and_5_5_3_backends_learn_of_a_narrow_link_on_the_clients_side() ->
     for pod in [world.a(1), world.b(1)] {
         world.put(&svc, &[Ep::of(pod)])?;
         for v6 in [false, true] {
-            pod.ns.ip("route flush cache")?;
+            forget(&pod.ns)?;
             let to = svc.node_port(world.node_address(v6));
             transfer(&far, to).with_context(|| pod.name.clone())?;
         }

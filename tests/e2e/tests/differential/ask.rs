@@ -45,6 +45,8 @@ pub(crate) fn ask(way: Way, to: SocketAddr, patience: Duration) -> Heard {
         match kind {
             Some(ErrorKind::ConnectionRefused) => Heard::Refusal,
             Some(ErrorKind::TimedOut | ErrorKind::WouldBlock) => Heard::Nothing,
+            Some(ErrorKind::PermissionDenied) => Heard::Error("not permitted".to_owned()),
+            Some(ErrorKind::HostUnreachable) => Heard::Error("no route".to_owned()),
             _ => Heard::Error(format!("{error:#}")),
         }
     })

@@ -11,8 +11,12 @@ use crate::cases::Case;
 use crate::matrix::Cell;
 use crate::stage::Stage;
 
-/// How long an answer may take before it counts as none, at first and when it is asked again.
-const PATIENCE: [Duration; 2] = [Duration::from_millis(600), Duration::from_secs(3)];
+/// How long an answer may take before it counts as none.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(600);
+/// The same when a cell is asked again: a busy machine, or a SYN that is sent anew after a second.
+pub(crate) const MORE_PATIENCE: Duration = Duration::from_secs(3);
+/// What is said of a cell in which a question got no answer.
+pub(crate) const SILENT: &str = "silent";
 /// Groups of cells that are asked at the same time: most of them wait for what never comes.
 const AT_ONCE: usize = 24;
 /// Of two endpoints each is met with one half: one is missed once in 2^26.
@@ -23,13 +27,13 @@ const LEAST: usize = 4;
 pub(crate) type Seen = BTreeMap<Cell, String>;
 
 /// Asks all cells.
-pub(crate) fn observe(stage: &Stage, groups: &[Vec<Cell>]) -> Seen {
+pub(crate) fn observe(stage: &Stage, groups: &[Vec<Cell>], patience: Duration) -> Seen {
     let (next, seen) = (AtomicUsize::new(0), Mutex::new(Seen::new()));
     let work = || {
         while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
             let Some(first) = group.first() else { continue };
             let found = stage.ns(first.client).run(|| {
-                let words = |cell: &Cell| (cell.clone(), in_words(stage, cell, PATIENCE[0]));
+                let words = |cell: &Cell| (cell.clone(), in_words(stage, cell, patience));
                 group.iter().map(words).collect::<Vec<_>>()
             });
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,11 +48,6 @@ pub(crate) fn observe(stage: &Stage, groups: &[Vec<Cell>]) -> Seen {
     seen.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Asks one cell again, with time for a busy machine.
-pub(crate) fn again(stage: &Stage, cell: &Cell) -> String {
-    stage.ns(cell.client).run(|| in_words(stage, cell, PATIENCE[1]))
-}
-
 fn in_words(stage: &Stage, cell: &Cell, patience: Duration) -> String {
     let Some(case) = stage.cases.iter().find(|case| case.svc.name == cell.service) else {
         return "no such Service".to_owned();
@@ -59,15 +58,15 @@ fn in_words(stage: &Stage, cell: &Cell, patience: Duration) -> String {
         match ask(cell.way, dialled, patience) {
             Heard::Answer { backend, seen_as, from } => {
                 let who = stage.who(seen_as.ip(), cell.client);
-                let from = if from == dialled { String::new() } else { format!(" from {from}") };
+                let from = stage.from(from, dialled);
                 let _new = words.insert(format!("{backend} sees {who}{from}"));
                 let _new = backends.insert(backend);
             }
             Heard::Refusal => drop(words.insert("refused".to_owned())),
-            Heard::Nothing => drop(words.insert("silent".to_owned())),
+            Heard::Nothing => drop(words.insert(SILENT.to_owned())),
             Heard::Error(error) => drop(words.insert(error)),
         }
-        let met_nobody = backends.is_empty() && (words.contains("silent") || nth >= LEAST);
+        let met_nobody = backends.is_empty() && (words.contains(SILENT) || nth >= LEAST);
         if met_nobody || !case.is_sticky() && nth >= LEAST && backends.len() > 1 {
             break;
         }

@@ -1,7 +1,7 @@
 //! Two identical scenes: one with kube-proxy's rules on both nodes, one with tidegate on both.
 
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -56,6 +56,13 @@ impl Stage {
 
     fn bare() -> Result<Self> {
         let scene = TwoNodes::builder().pods(2, 2).build()?;
+        for node in [&scene.a, &scene.b] {
+            // Kernels send one refusal a second to each address; here a hundred are asked for at once.
+            node.ns.sysctl("ipv4.icmp_ratelimit", 0)?;
+            node.ns.sysctl("ipv4.icmp_msgs_per_sec", 1_000_000)?;
+            node.ns.sysctl("ipv4.icmp_msgs_burst", 1_000_000)?;
+            node.ns.sysctl("ipv6.icmp.ratelimit", 0)?;
+        }
         let [v4, v6] = scene.a.addresses();
         let routes = format!(
             "route add 10.96.0.0/12 via {v4}\nroute add fd00:96::/112 via {v6}\n\
@@ -124,8 +131,21 @@ impl Stage {
         if own.contains(&ip) { "client".to_owned() } else { ip.to_string() }
     }
 
+    /// What is odd about the address that answered, if anything is.
+    pub(crate) fn from(&self, from: SocketAddr, dialled: SocketAddr) -> String {
+        let backends = self.scene.pods().map(|pod| pod.addresses());
+        let nodes = [&self.scene.a, &self.scene.b].map(Node::addresses);
+        if from == dialled {
+            String::new()
+        } else if from.port() == TARGET && backends.chain(nodes).flatten().any(|ip| ip == from.ip()) {
+            " from its own address".to_owned()
+        } else {
+            format!(" from {from}")
+        }
+    }
+
     /// Where to dial.
-    pub(crate) fn dialled(&self, svc: &Svc, to: To, v6: bool) -> std::net::SocketAddr {
+    pub(crate) fn dialled(&self, svc: &Svc, to: To, v6: bool) -> SocketAddr {
         let family = usize::from(v6);
         let mut dialled = svc.cluster(v6);
         match to {

@@ -153,7 +153,7 @@ fn v6(frame: &[u8], l3: usize, is_super: bool) -> Result<Head, Fate> {
 }
 
 /// So many extension headers are walked.
-const MOST: usize = 5;
+const MOST: usize = 6;
 
 /// Passes one extension header.
 fn extension(frame: &[u8], head: &mut Head) -> Result<(), Fate> {

@@ -172,6 +172,10 @@ impl<A: Family> Tables<A> for HostTables {
         addr.in_service_range(&self.settings.get())
     }
 
+    fn in_pod_range(&self, addr: A) -> bool {
+        addr.in_pod_range(&self.settings.get())
+    }
+
     fn node_address(&self) -> A {
         A::of_node(&self.settings.get())
     }

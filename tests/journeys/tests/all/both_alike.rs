@@ -10,7 +10,10 @@ use tidegate_abi::{Reason, reason::Kind};
 use tidegate_datapath::Door;
 use tidegate_frames::{
     Rng, explain_difference, hexdump,
-    oracle::{dissect::dissect, same_packet},
+    oracle::{
+        dissect::{Piece, dissect},
+        same_packet,
+    },
 };
 use tidegate_journeys::{
     Scene,
@@ -66,6 +69,8 @@ struct Twins<'a> {
     scene: Scene,
     reasons: BTreeMap<&'static str, u32>,
     datagrams: Datagrams,
+    /// Fragments without ports that were translated.
+    pieces: u32,
     /// Runs that the kernel refused to answer: it answers only so many in a moment.
     limited: u32,
     /// Runs that a turn of the kernel's clock made incomparable.
@@ -85,6 +90,7 @@ fn twenty_thousand_random_frames_meet_the_same_fate_on_the_host_and_in_the_kerne
             scene,
             reasons: BTreeMap::new(),
             datagrams: Datagrams::default(),
+            pieces: 0,
             limited: 0,
             ticked: 0,
         };
@@ -111,6 +117,7 @@ fn twenty_thousand_random_frames_meet_the_same_fate_on_the_host_and_in_the_kerne
             twins.reasons
         );
         assert!(twins.ticked < 200, "{}", twins.ticked);
+        assert!(twins.pieces >= 10, "{}", twins.pieces);
         assert!(twins.limited < FRAMES / 4, "{}", twins.limited);
     });
 }
@@ -138,6 +145,10 @@ impl Twins<'_> {
         }
         let label = host.reason.map_or("left alone", Reason::label);
         *self.reasons.entry(label).or_default() += 1;
+        let is_later = dissect(&host.sent).is_ok_and(|sent| sent.piece == Piece::Later);
+        if is_later && host.frame != host.sent {
+            self.pieces += 1;
+        }
         if is_unanswerable_in_a_test_run(&host) {
             assert_eq!(
                 (kernel.code, kernel.reason),

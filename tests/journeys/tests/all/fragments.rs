@@ -29,6 +29,7 @@ journeys! {
     udp: rule_5_6_1_a_large_datagram_reaches_its_backend_whole_and_so_does_the_answer,
         rule_5_6_1_a_pod_reaches_a_cluster_ip_with_large_datagrams,
         rule_5_6_1_the_first_fragment_may_belong_to_a_known_flow,
+        rule_5_6_1_a_process_of_this_host_is_asked_and_answers_in_pieces,
         rule_5_6_2_equal_identifications_of_two_clients_stay_apart,
         rule_5_6_2_pieces_of_another_datagram_are_not_taken_for_ours,
         rule_5_6_3_pieces_in_any_order_arrive,
@@ -230,6 +231,38 @@ fn rule_5_6_1_the_first_fragment_may_belong_to_a_known_flow(bench: &mut Bench<'_
         let ends = through(bench, BY_UPLINK, &cut(&whole, 1500));
         let (ends_at, out) = ((seen, roles.remote_backend), Out::Link(UPLINK));
         are_translated(&ends, &whole, KNOWN, ends_at, out, seen.port());
+    }
+}
+
+fn rule_5_6_1_a_process_of_this_host_is_asked_and_answers_in_pieces(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let (client, dialled) = (case.places.roles.client, case.places.second_node_port);
+    let process = SocketAddr::new(case.places.roles.node_port.ip(), 8080);
+    let mut scene = textbook::scene();
+    let backend = scene.backend(process);
+    scene.backend_mut(backend).flags |= tidegate_abi::backend::flags::LOCAL;
+    scene.frontend(dialled, case.proto, NODE_PORT, &[backend]);
+    bench.start(&scene);
+    let mut frames = cut(&datagram(client, dialled, 4_000).build(), 1500);
+    frames.reverse();
+    for exit in through(bench, BY_UPLINK, &frames) {
+        let reason = NEW[usize::from(piece(&exit.sent) == Piece::Later)];
+        exit.is_translated_piece(reason, client, process, Out::Stack, 0);
+    }
+    // The stack sends them in order.
+    for frame in cut(&datagram(process, client, 4_000).build(), 1500) {
+        let exit = bench.host(&frame);
+        exit.is_translated_piece(Reason::KnownReply, dialled, client, Out::Stack, 0);
+    }
+    // Others' pieces are left alone, whatever their order.
+    let other = SocketAddr::new(client.ip(), 50_000);
+    for frame in cut(&datagram(process, other, 4_000).build(), 1500)
+        .iter()
+        .rev()
+    {
+        bench.host(frame).is_left_alone();
     }
 }
 

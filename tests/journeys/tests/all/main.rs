@@ -6,6 +6,7 @@ mod host_backends;
 mod masquerade;
 mod answers;
 mod policies;
+mod pod_ranges;
 mod wire;
 mod lives;
 mod sweeping;

@@ -1,6 +1,7 @@
 //! Pings of service addresses.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use tidegate_abi::{
     Proto, Reason,
@@ -14,9 +15,10 @@ use tidegate_frames::{
 };
 use tidegate_journeys::{
     Bench, Case, Scene, bench, case, journeys,
-    machine::Machine as _,
+    machine::{Machine as _, Program, code},
     on_host::HostMachine,
-    textbook::{self, POD},
+    on_kernel::with_kernel,
+    textbook::{self, POD, UPLINK},
 };
 
 journeys! {
@@ -168,6 +170,27 @@ fn a_ping_in_pieces_is_not_answered(bench: &mut Bench<'_>, case: &Case) {
     for piece in pieces(caller(case), cluster) {
         bench.pod(POD, &piece).is_dropped(Reason::Untranslatable);
     }
+}
+
+#[test]
+fn a_flood_of_pings_is_answered_in_part_by_the_kernel() {
+    with_kernel(|kernel| {
+        for case in case::families() {
+            kernel.start(&scene(&case, PING));
+            let [_, balancer] = addresses(&case);
+            let sent = request(case.places.roles.client, balancer).build();
+            let mut until = |wanted: i32| {
+                let deadline = Instant::now() + Duration::from_secs(60);
+                while kernel.hurry(Program::TcUplink, &sent, UPLINK) != wanted {
+                    assert!(Instant::now() < deadline, "{case}: never {wanted}");
+                }
+            };
+            // Answered, then not any more, and after a while again.
+            until(code::REDIRECT);
+            until(code::SHOT);
+            until(code::REDIRECT);
+        }
+    });
 }
 
 #[test]

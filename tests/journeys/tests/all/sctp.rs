@@ -28,6 +28,7 @@ journeys! {
         rule_5_4_4_a_shutdown_ends_a_flow,
         rule_5_4_4_an_ended_flow_is_forgotten_soon,
         rule_5_3_1_an_init_on_a_flow_that_ended_opens_a_new_one,
+        rule_5_1_1_an_association_stays_with_a_backend_that_no_longer_serves,
         an_abort_without_a_record_is_dropped_and_never_answered,
         rule_5_6_7_a_packet_without_a_whole_chunk_header_is_dropped;
 }
@@ -264,6 +265,25 @@ fn rule_5_3_1_an_init_on_a_flow_that_ended_opens_a_new_one(bench: &mut Bench<'_>
     bench.pod(POD, &packet(roles.backend, roles.client, Chunk::abort()));
     let exit = bench.uplink(&first);
     exit.is_translated(Reason::NewFlow, roles.client, sibling, Out::Pod(SIBLING));
+}
+
+fn rule_5_1_1_an_association_stays_with_a_backend_that_no_longer_serves(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let roles = case.places.roles;
+    let mut scene = opened(bench, case);
+    let (old, new) = (tidegate_abi::BackendId(1), tidegate_abi::BackendId(2));
+    scene.backend_mut(old).flags = 0;
+    scene.backend_mut(old).generation += 1;
+    scene.frontend(roles.node_port, case.proto, NODE_PORT, &[new]);
+    bench.machine.change(&scene);
+    let exit = bench.uplink(&case.later(roles.client, roles.node_port));
+    let out = Out::Pod(POD);
+    exit.is_translated(Reason::KnownFlow, roles.client, roles.backend, out);
+    let exit = bench.pod(POD, &case.later(roles.backend, roles.client));
+    let back = Out::Link(UPLINK);
+    exit.is_translated(Reason::KnownReply, roles.node_port, roles.client, back);
 }
 
 fn an_abort_without_a_record_is_dropped_and_never_answered(bench: &mut Bench<'_>, case: &Case) {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tidegate_abi::{
-    Address as _, Ip4, Ip6, Port, Reason,
+    Ip4, Ip6, Port, Reason,
     frontend::flags::{INTERNAL, LOAD_BALANCER, NODE_PORT, SOURCE_RANGES},
 };
 use tidegate_datapath::socket::{Call, dial};

@@ -85,7 +85,11 @@ fn rule_5_2_15_a_plan_tells_when_udp_backends_stop_serving() {
         port.frontends[0].0.proto = proto;
         port
     };
-    for (proto, lost) in [(Proto::UDP, true), (Proto::TCP, false), (Proto::SCTP, false)] {
+    for (proto, lost) in [
+        (Proto::UDP, true),
+        (Proto::TCP, false),
+        (Proto::SCTP, false),
+    ] {
         let mut planner = empty();
         let mut port = of(proto);
         assert!(!planner.plan(&desired4(vec![port.clone()])).lost_udp);
