@@ -4,6 +4,7 @@ mod cargo;
 mod setup;
 mod build;
 mod test;
+mod fuzz;
 mod verify;
 mod demo;
 mod lint;
@@ -30,6 +31,8 @@ enum Command {
     Build,
     /// Run the tests; needs root, except for the first two floors
     Test(test::Options),
+    /// Look for inputs that break the data path's promises
+    Fuzz(fuzz::Options),
     /// Load every program into this kernel and print what its verifier says of it
     Verify(verify::Options),
     /// Show a client reach pods through a Service, on two machines made of namespaces; needs root
@@ -56,6 +59,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Setup => setup::run(),
         Command::Build => build::run().map(|_binary| ()),
         Command::Test(options) => test::run(options),
+        Command::Fuzz(options) => fuzz::run(options),
         Command::Verify(options) => verify::run(options),
         Command::Demo => demo::run(),
         Command::Lint => lint::run(),

@@ -1,7 +1,7 @@
 //! `test`: four floors, each closed by one line of counts.
 //!
 //! A floor that fails does not keep the next from being run. Before and after, what interrupted
-//! runs left behind is swept.
+//! runs left behind is swept. A run of everything also checks that each rule has its test.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -14,20 +14,40 @@ use crate::{build, cargo, interrupt};
 
 mod count;
 mod floor;
+mod list;
+mod outcome;
+mod rules;
 
 use count::Count;
 use floor::Floor;
+use outcome::Tests;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Only this floor
     #[arg(long)]
     floor: Option<Floor>,
+    /// Then print the table of rules: which test shows which, and what is not shown and why
+    #[arg(long, conflicts_with_all = ["floor", "filter"])]
+    rules: bool,
+    /// With --rules: print the table without running the tests
+    #[arg(long, requires = "rules")]
+    list: bool,
     /// Only tests with this in their names
     filter: Option<String>,
 }
 
+/// What a floor came to.
+#[derive(Default)]
+struct Ran {
+    count: Count,
+    tests: Tests,
+}
+
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.list {
+        return rules::report(&list::tests()?);
+    }
     let floors = options
         .floor
         .map_or_else(|| Floor::value_variants().to_vec(), |one| vec![one]);
@@ -40,18 +60,26 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         interrupt::clean_up_when_interrupted()?;
         sweep();
     }
-    let counts: Vec<(Floor, Count)> = floors
-        .into_iter()
-        .map(|floor| (floor, run_floor(floor, options)))
-        .collect();
+    let (mut counts, mut tests) = (Vec::new(), Tests::default());
+    for floor in floors {
+        let ran = run_floor(floor, options);
+        counts.push((floor, ran.count));
+        tests.extend(ran.tests);
+    }
     if as_root {
         sweep();
     }
     println!();
+    let rules = match options {
+        Options { rules: true, .. } => rules::report(&tests),
+        // Part of the tests is no base to say what is missing.
+        Options { floor: None, filter: None, .. } => rules::check(&tests),
+        _ => Ok(()),
+    };
     for (floor, count) in &counts {
         println!("{}: {count}", floor.name());
     }
-    judge(&counts, options.filter.is_some())
+    judge(&counts, options.filter.is_some()).and(rules)
 }
 
 fn judge(counts: &[(Floor, Count)], filtered: bool) -> Result<()> {
@@ -67,18 +95,18 @@ fn judge(counts: &[(Floor, Count)], filtered: bool) -> Result<()> {
     }
 }
 
-fn run_floor(floor: Floor, options: &Options) -> Count {
+fn run_floor(floor: Floor, options: &Options) -> Ran {
     println!("\n== {} ==", floor.name());
-    let mut count = Count::default();
+    let mut ran = Ran::default();
     match steps(floor, options) {
         Ok(steps) => {
             for step in steps {
-                run_step(step, &mut count).unwrap_or_else(|error| broken(&error, &mut count));
+                run_step(step, &mut ran).unwrap_or_else(|error| broken(&error, &mut ran.count));
             }
         }
-        Err(error) => broken(&error, &mut count),
+        Err(error) => broken(&error, &mut ran.count),
     }
-    count
+    ran
 }
 
 /// What could not be run did not pass.
@@ -104,7 +132,7 @@ fn steps(floor: Floor, options: &Options) -> Result<Vec<Command>> {
     Ok(steps.collect())
 }
 
-fn run_step(mut command: Command, count: &mut Count) -> Result<()> {
+fn run_step(mut command: Command, ran: &mut Ran) -> Result<()> {
     // SAFETY: between fork and exec this makes one system call and allocates nothing.
     unsafe { command.pre_exec(interrupt::let_signals_through) };
     let mut child = command
@@ -115,11 +143,13 @@ fn run_step(mut command: Command, count: &mut Count) -> Result<()> {
         .context("cannot run cargo")?;
     interrupt::child_is(child.id());
     let stdout = child.stdout.take().context("cargo without stdout")?;
-    let before = *count;
+    let before = ran.count;
     // Bytes, not text: a test may print what it likes.
     for line in BufReader::new(stdout).split(b'\n') {
         let line = line.context("read what the tests print")?;
-        count.take_line(&String::from_utf8_lossy(&line));
+        let text = String::from_utf8_lossy(&line);
+        ran.count.take_line(&text);
+        ran.tests.take_line(&text);
         let mut out = std::io::stdout().lock();
         out.write_all(&line)
             .and_then(|()| out.write_all(b"\n"))
@@ -128,7 +158,7 @@ fn run_step(mut command: Command, count: &mut Count) -> Result<()> {
     let status = child.wait().context("wait for cargo")?;
     interrupt::child_is_gone();
     ensure!(
-        status.success() || count.failed > before.failed,
+        status.success() || ran.count.failed > before.failed,
         "a test program could not be built or did not finish ({status})"
     );
     Ok(())

@@ -113,6 +113,13 @@ impl<A: Address> Flow<A> {
             && self.dst_port == key.src_port
     }
 
+    /// Whether the record only keeps its tuple from being used: it leads nowhere. Its tuple belongs to a
+    /// connection that the client has with the backend directly.
+    #[inline(always)]
+    pub fn is_void(&self) -> bool {
+        self.dst == A::default()
+    }
+
     /// Whether this record translates replies.
     #[inline(always)]
     pub fn is_reply(&self) -> bool {

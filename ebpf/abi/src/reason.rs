@@ -67,7 +67,7 @@ reasons! {
     BackendGone = 19, Drop, "backend_gone", "The chosen backend vanished between two lookups; the client tries again.";
     NoMasqueradePort = 20, Drop, "no_masquerade_port", "Every masquerade port tried for this backend is taken (rule 3.2.3).";
     NoMasqueradeAddress = 21, Drop, "no_masquerade_address", "The node has no address of this family to masquerade to.";
-    NoRoute = 22, Drop, "no_route", "A translated packet has no route that tidegate can use.";
+    NoRoute = 22, Reject, "no_route", "No route leads to where the packet should go; its sender is told.";
     FlowTableFull = 23, Drop, "flow_table_full", "A new flow could not be recorded.";
     RejectFailed = 24, Drop, "reject_failed", "The packet should be answered, but an answer could not be built.";
     WriteFailed = 25, Drop, "write_failed", "The kernel refused a write into the packet.";

@@ -88,6 +88,7 @@ where
     let error = match stop.reason {
         Reason::TtlExceeded => Error::TtlExceeded,
         Reason::TooBig => Error::TooBig(stop.mtu),
+        Reason::NoRoute => Error::HostUnreachable,
         _ if headers.key.proto == Proto::TCP => return reset::answer(packet, headers),
         _ => Error::PortUnreachable,
     };

@@ -143,6 +143,8 @@ fn by_route<A: Address>(headers: &Headers<A>, flow: &Flow<A>, route: Route) -> R
             reason: Reason::TooBig,
             mtu,
         }),
+        // The stack would quote the packet as it is now, which its sender would not understand (rule 5.5.11).
+        Route::Unreachable => Err(Reason::NoRoute.into()),
         Route::None if is_ours => Err(Reason::NoRoute.into()),
         Route::None => Ok(BY_THE_STACK),
     }

@@ -7,13 +7,15 @@
 //! fail has been asked, and flow records are made before the packet is written. And no packet ends
 //! without a [`Reason`].
 
-use tidegate_abi::{Flow, Reason};
+use tidegate_abi::{Backend, BackendId, Flow, Frontend, Reason, backend::flags};
 
 use crate::{
     Packet, Tables, Work, World, answer, aside, door, known,
     parse::{self, Headers, Ip, Piece},
-    rewrite, select, service, source,
-    verdict::{Door, Entry, Stop, Verdict},
+    rewrite,
+    select::{self, Choice},
+    service, source,
+    verdict::{Door, Entry, Role, Stop, Verdict},
 };
 
 /// Runs the journey of a packet of one family, whose IP header begins at `l3`.
@@ -103,16 +105,53 @@ where
     T: Tables<A>,
     W: World<A>,
 {
+    work.is_crossed = 0;
     // 1. Is it for a Service, and may this client have it?
-    work.frontend = service::find(tables, entry, &work.headers)?;
+    match service::find(tables, entry, &work.headers) {
+        Ok(frontend) => work.frontend = frontend,
+        Err(Reason::NotService) if may_cross(tables, world, entry, &work.headers) => {
+            cross(work);
+        }
+        Err(reason) => return Err(reason.into()),
+    }
     tables.settle(work);
     // 2. Who serves it?
-    let now_ns = world.now_ns();
-    work.choice = select::backend(tables, entry, &work.headers, &work.frontend, now_ns)?;
-    tables.settle(work);
+    if work.is_crossed == 0 {
+        let now_ns = world.now_ns();
+        work.choice = select::backend(tables, entry, &work.headers, &work.frontend, now_ns)?;
+        tables.settle(work);
+    }
     // 3. With which source does the backend see it? This records both directions.
     source::record(tables, world, entry, work)?;
     Ok(())
+}
+
+/// Whether a pod dials directly, from the same port, whom it already talks to through a Service.
+#[inline(always)]
+fn may_cross<A, T, W>(tables: &T, world: &W, entry: Entry, headers: &Headers<A>) -> bool
+where
+    A: Ip,
+    T: Tables<A>,
+    W: World<A>,
+{
+    entry.role == Role::Pod && headers.may_open() && known::is_crossed(tables, world, headers)
+}
+
+/// Such a flow goes where it wants to, from another port.
+#[inline(always)]
+fn cross<A: Ip>(work: &mut Work<A>) {
+    work.is_crossed = 1;
+    work.frontend = Frontend::default();
+    work.choice = Choice {
+        id: BackendId(0),
+        backend: Backend {
+            addr: work.headers.key.dst,
+            port: work.headers.key.dst_port,
+            // Reached without masquerade, wherever it is.
+            flags: flags::LOCAL,
+            generation: 0,
+        },
+    };
 }
 
 /// Chooses the door, then writes the translation into the packet, last. Only `rare`

@@ -81,19 +81,47 @@ where
     true
 }
 
-/// A SYN-ACK on the record of a flow that is over answers somebody who dialled the backend directly
-/// from the same port: the record is in the way and goes.
+/// Whether a packet with a reply record's tuple belongs to somebody who dialled the backend directly from
+/// the same port.
 #[inline(always)]
 fn is_strangers<A: Address, T: Tables<A>>(
     tables: &T,
     headers: &Headers<A>,
     flow: &Flow<A>,
 ) -> bool {
-    let stale = tcp::is_over(flow.state) && headers.tcp_flags & tcp::flag::SYN != 0;
-    if stale {
+    // A SYN-ACK when the flow is over: the record is in the way and goes.
+    if tcp::is_over(flow.state) && headers.tcp_flags & tcp::flag::SYN != 0 {
         tables.remove_flow(&headers.key);
+        return true;
     }
-    stale
+    // The backend answers our SYN as one on a connection that it has (RFC 5961, section 4.2): so has the client.
+    // The client's next SYN gets another port.
+    let is_answer = headers.tcp_flags & (tcp::flag::SYN | tcp::flag::RST) != 0;
+    let keeps_source = flow.flags & flags::MASQUERADE == 0;
+    if flow.state == tcp::OPENING && keeps_source && !is_answer {
+        tables.remove_flow(&flow.opposite(headers.key.proto));
+        tables.void_flow(&headers.key);
+        return true;
+    }
+    flow.is_void()
+}
+
+/// Whether a client that dials a backend directly has a flow with it through a Service from the same port: the
+/// backend could not tell them apart, nor could we tell its replies.
+#[inline(always)]
+pub fn is_crossed<A, T, W>(tables: &T, world: &W, headers: &Headers<A>) -> bool
+where
+    A: Address,
+    T: Tables<A>,
+    W: World<A>,
+{
+    match tables.flow(&headers.key.reversed()) {
+        Some(flow) => {
+            let lives = !tcp::is_over(flow.state) && !flow.is_void();
+            flow.is_reply() && lives && !is_idle(&flow, world.tick())
+        }
+        None => false,
+    }
 }
 
 /// Whether a forward record still decides about this packet.
@@ -102,6 +130,10 @@ fn counts<A: Address, T: Tables<A>>(tables: &T, headers: &Headers<A>, flow: &Flo
     if headers.key.proto != Proto::UDP {
         // A new connection on an old tuple is a new flow (rule 5.3.1); a SYN on a live one is not.
         return !(tcp::opens(headers.tcp_flags) && tcp::is_over(flow.state));
+    }
+    // Not through a Service at all, see `journey::open`.
+    if flow.backend == 0 {
+        return true;
     }
     // UDP never outlives its backend (rules 5.2.1 and 5.2.2).
     match tables.backend(BackendId(flow.backend)) {

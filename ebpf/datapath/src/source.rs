@@ -163,6 +163,7 @@ where
         flow,
         reply,
         reply_key: at,
+        is_crossed,
         ..
     } = work;
     let key = &headers.key;
@@ -172,9 +173,9 @@ where
         (u64::from(select::finish(select::hash(key))).wrapping_mul(u64::from(size)) >> 32) as u32;
     let mut attempt = 0;
     // A flow that keeps its source tries its own port first, then the range like the others.
-    let own = if masquerade { 0 } else { 1 };
+    let own = if masquerade || *is_crossed != 0 { 0 } else { 1 };
     while attempt < PROBES && attempt < size.wrapping_add(own) {
-        if masquerade || attempt > 0 {
+        if own == 0 || attempt > 0 {
             let mut offset = start.wrapping_add(attempt.wrapping_sub(own));
             if offset >= size {
                 offset = offset.wrapping_sub(size);

@@ -30,6 +30,8 @@ pub trait Tables<A: Address> {
     fn touch_flow(&self, key: &FlowKey<A>, tick: u32);
     /// Moves the TCP state of an existing record.
     fn set_flow_state(&self, key: &FlowKey<A>, state: u16);
+    /// Makes an existing record lead nowhere ([`Flow::is_void`]).
+    fn void_flow(&self, key: &FlowKey<A>);
     /// Removes a record.
     fn remove_flow(&self, key: &FlowKey<A>);
 

@@ -1,6 +1,6 @@
 //! Where a packet comes in, and where it goes.
 
-use tidegate_abi::Reason;
+use tidegate_abi::{Reason, reason::Kind};
 
 /// What the device is at which a packet enters.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,6 +63,14 @@ pub struct Verdict {
     pub reason: Reason,
     /// Where to.
     pub door: Door,
+}
+
+impl Verdict {
+    /// Whether the packet is not what it was.
+    #[inline(always)]
+    pub fn is_touched(&self) -> bool {
+        matches!(self.reason.kind(), Kind::Forward) || self.reason == Reason::WriteFailed
+    }
 }
 
 /// Why a journey stops before the packet is translated.

@@ -24,6 +24,8 @@ pub struct Work<A> {
     pub headers: Headers<A>,
     /// The frontend that a new flow dialled.
     pub frontend: Frontend,
+    /// 1 for a flow of no Service, see [`crate::journey`]: its own port is in use.
+    pub is_crossed: u32,
     /// The backend that it got.
     pub choice: Choice<A>,
     /// Why there is none, when a rare packet found none.

@@ -17,6 +17,8 @@ pub enum Route {
         /// The link's MTU in bytes, from the IP header on.
         mtu: u32,
     },
+    /// The routing table says that there is no way.
+    Unreachable,
     /// None that leads out of this host.
     None,
 }

@@ -6,7 +6,7 @@
 use core::marker::PhantomData;
 
 use aya_ebpf::{EbpfContext as _, bindings::__sk_buff, macros::classifier, programs::TcContext};
-use tidegate_abi::{Ip4, Ip6, Reason, reason};
+use tidegate_abi::{Ip4, Ip6, Reason};
 use tidegate_datapath::{
     Entry, Role, Stage, Verdict,
     answer::{self, Icmp},
@@ -270,11 +270,11 @@ fn entry(skb: *mut __sk_buff) -> Entry {
     }
 }
 
-/// What this host sends and nobody translates is not ours to count.
+/// What this host sends and nobody translates is not ours to count, or to stop.
 #[inline(always)]
 fn end(packet: Skb, len: u64, verdict: Verdict) -> i32 {
     let is_leaving = entry(packet.0).stage == Stage::Leaving;
-    if is_leaving && verdict.reason.kind() == reason::Kind::Pass {
+    if is_leaving && !verdict.is_touched() {
         return NEXT;
     }
     finish(packet, len, verdict)

@@ -119,6 +119,14 @@ impl<A: Family> Tables<A> for Maps {
     }
 
     #[inline(always)]
+    fn void_flow(&self, key: &FlowKey<A>) {
+        if let Some(flow) = A::FLOWS.get_ptr_mut(key) {
+            // SAFETY: as in `copy`; whoever reads half of it sends one packet of a flow that has no other end.
+            unsafe { (*flow).dst = A::default() };
+        }
+    }
+
+    #[inline(always)]
     fn remove_flow(&self, key: &FlowKey<A>) {
         let _absent: Result<(), i32> = A::FLOWS.remove(key);
     }

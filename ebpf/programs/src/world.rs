@@ -16,6 +16,8 @@ use crate::maps::{ANSWERS, ROUTE};
 
 /// `bpf_fib_lookup` results (include/uapi/linux/bpf.h).
 const SUCCESS: i32 = 0;
+const UNREACHABLE: i32 = 2;
+const PROHIBITED: i32 = 3;
 const NO_NEIGHBOUR: i32 = 7;
 const TOO_BIG: i32 = 8;
 /// None of the helper's results.
@@ -122,6 +124,7 @@ impl<A: Lookup> World<A> for Kernel {
                 macs: None,
             },
             TOO_BIG => Route::TooBig { mtu: found.mtu },
+            UNREACHABLE | PROHIBITED => Route::Unreachable,
             _ => Route::None,
         }
     }

@@ -2,6 +2,7 @@
 
 mod client;
 mod mtu;
+mod ping;
 mod probe;
 mod setup;
 mod svc;
@@ -11,9 +12,10 @@ mod world;
 
 pub use client::{Answer, Proto, Udp, ask, ask_from, ask_many, dial};
 pub use mtu::{Discover, discover};
+pub use ping::ping;
 pub use probe::{Outcome, all_silent, backends, probe, refused, served_by, silent, sticks};
 pub use setup::{SERVICE_PORT, ServiceSpec, Setup};
 pub use svc::{Ep, Svc};
 pub use talker::{Fate, Talker, summary};
 pub use wait::soon;
-pub use world::{Borrowed, Shared, World, WorldBuilder};
+pub use world::{Borrowed, Shared, World, WorldBuilder, settled};

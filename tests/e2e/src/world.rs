@@ -38,6 +38,7 @@ pub struct WorldBuilder {
     pods: [u8; 2],
     args: Vec<String>,
     pods_unknown: bool,
+    no_agent: bool,
 }
 
 /// One world for all tests of a program, one test at a time. It goes when the program ends.
@@ -56,6 +57,7 @@ impl World {
             pods: [3, 2],
             args: vec!["--service-cidr".into(), "10.96.0.0/12,fd00:96::/112".into()],
             pods_unknown: false,
+            no_agent: false,
         }
     }
 
@@ -85,11 +87,9 @@ impl World {
         self.agent.take().map_or(Ok(()), Agent::kill)
     }
 
-    /// Kills the agent (SIGKILL) and starts another, which takes over.
+    /// Kills the agent, if there is one, and starts another, which takes over.
     pub fn replace_agent(&mut self) -> Result<()> {
-        if let Some(agent) = self.agent.take() {
-            agent.kill()?;
-        }
+        self.kill_agent()?;
         self.agent = Some(self.spec.start().context("start another agent")?);
         Ok(())
     }
@@ -111,29 +111,9 @@ impl World {
         self.settle()
     }
 
-    /// Waits until the kernel has what was written before: a Service that is written last has
-    /// arrived.
+    /// Waits until the kernel has what was written before.
     pub fn settle(&self) -> Result<()> {
-        let port = self.marks.fetch_add(1, Ordering::Relaxed);
-        let mark = json!({
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": { "name": "mark", "namespace": "default" },
-            "spec": { "clusterIP": "10.96.255.1", "ports": [{ "port": port }] },
-        });
-        self.spec.manifests.put("mark", &[mark])?;
-        soon(|| {
-            let frontends = self.frontends()?;
-            let arrived = frontends
-                .iter()
-                .any(|row| row["service"] == "mark" && row["port"] == port);
-            ensure!(
-                arrived,
-                "the agent did not follow: {}",
-                self.spec.status()?["problems"]
-            );
-            Ok(())
-        })
+        settled(&self.spec, self.marks.fetch_add(1, Ordering::Relaxed))
     }
 
     /// What the kernel holds.
@@ -151,6 +131,29 @@ impl World {
     }
 }
 
+/// Waits until an agent has put into its kernel what was written before: a Service that is written
+/// last, with a port that no earlier one had, has arrived.
+pub fn settled(agent: &AgentSpec, port: u16) -> Result<()> {
+    let mark = json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": { "name": "mark", "namespace": "default" },
+        "spec": { "clusterIP": "10.96.255.1", "ports": [{ "port": port }] },
+    });
+    agent.manifests.put("mark", &[mark])?;
+    soon(|| {
+        let list = agent.get("frontends")?;
+        let frontends = list["items"].as_array().context("no items")?;
+        let arrived = |row: &Value| row["service"] == "mark" && row["port"] == port;
+        ensure!(
+            frontends.iter().any(arrived),
+            "the agent did not follow: {}",
+            agent.status()?["problems"]
+        );
+        Ok(())
+    })
+}
+
 impl WorldBuilder {
     pub fn pods(mut self, a: u8, b: u8) -> Self {
         self.pods = [a, b];
@@ -166,6 +169,12 @@ impl WorldBuilder {
     /// No device says that a packet comes from a pod.
     pub fn pods_unknown(mut self) -> Self {
         self.pods_unknown = true;
+        self
+    }
+
+    /// The agent is started later, by [`World::replace_agent`].
+    pub fn no_agent(mut self) -> Self {
+        self.no_agent = true;
         self
     }
 
@@ -187,9 +196,12 @@ impl WorldBuilder {
         if self.pods_unknown {
             spec = spec.pods_unknown();
         }
-        let agent = spec.start().context("start the agent")?;
+        let mut agent = None;
+        if !self.no_agent {
+            agent = Some(spec.start().context("start the agent")?);
+        }
         Ok(World {
-            agent: Some(agent),
+            agent,
             spec,
             echoes,
             extra: Vec::new(),

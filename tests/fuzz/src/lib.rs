@@ -9,12 +9,14 @@ mod scene;
 mod shape;
 pub mod parse_any_bytes;
 pub mod journey_any_bytes;
+pub mod flow_any_order;
 
 /// A target: name, function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets; the directories of `corpus/` and the binaries of `runner/` have the same names.
-pub const TARGETS: [Target; 2] = [
+pub const TARGETS: [Target; 3] = [
     ("parse_any_bytes", parse_any_bytes::run),
     ("journey_any_bytes", journey_any_bytes::run),
+    ("flow_any_order", flow_any_order::run),
 ];

@@ -10,7 +10,7 @@ pub use packet::{Held, HostPacket};
 pub use tables::{Family, HostTables, Side};
 pub use world::HostWorld;
 
-use tidegate_abi::{Ip4, Ip6, reason::Kind};
+use tidegate_abi::{Ip4, Ip6};
 use tidegate_datapath::{
     Door, Entry, Stage, Verdict,
     answer::{self, Icmp},
@@ -77,6 +77,6 @@ impl Host {
             return Some(verdict);
         }
         let verdict = aside::<A, _, _, _>(packet, tables, world, entry, l3);
-        (verdict.reason.kind() != Kind::Pass).then_some(verdict)
+        verdict.is_touched().then_some(verdict)
     }
 }

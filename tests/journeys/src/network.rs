@@ -61,7 +61,8 @@ impl Network {
         let (index, hop) = match self.longest(dst) {
             Some(Via::Device(index)) => (index, dst),
             Some(Via::Gateway(index, router)) => (index, router),
-            Some(Via::Unreachable) | None => return Route::None,
+            Some(Via::Unreachable) => return Route::Unreachable,
+            None => return Route::None,
         };
         let Some(link) = self.link(index) else {
             return Route::None;

@@ -44,6 +44,7 @@ impl Floor {
                     "--package=tidegate-loader",
                     "--package=tidegate",
                     "--package=tidegate-frames",
+                    "--package=tidegate-fuzz",
                     "--package=xtask",
                 ],
                 &["--package=tidegate-rig", "--lib"],

@@ -20,6 +20,8 @@ const ICMP: usize = 8;
 pub enum Error {
     /// Nobody serves the port.
     PortUnreachable,
+    /// No route leads there.
+    HostUnreachable,
     /// The time to live ran out here.
     TtlExceeded,
     /// It does not fit the next link, whose MTU is given.
@@ -159,6 +161,7 @@ impl Icmp for Ip4 {
     fn kind(error: Error) -> [u8; 2] {
         match error {
             Error::PortUnreachable => [3, 3],
+            Error::HostUnreachable => [3, 1],
             Error::TtlExceeded => [11, 0],
             Error::TooBig(_) => [3, 4],
         }
@@ -204,6 +207,7 @@ impl Icmp for Ip6 {
     fn kind(error: Error) -> [u8; 2] {
         match error {
             Error::PortUnreachable => [1, 4],
+            Error::HostUnreachable => [1, 0],
             Error::TtlExceeded => [3, 0],
             Error::TooBig(_) => [2, 0],
         }

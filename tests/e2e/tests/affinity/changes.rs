@@ -53,7 +53,7 @@ fn rule_4_12_a_client_that_slept_while_its_backend_was_away_is_balanced_afresh()
 }
 
 #[test]
-fn rule_4_9_a_record_counts_only_in_the_pool_that_the_policy_names() -> Result<()> {
+fn rule_4_9_and_4_10_a_record_counts_only_in_the_pool_that_the_policy_names() -> Result<()> {
     let world = world()?;
     let svc = sticky("pools", 33).external_policy("Local");
     let (a1, b1) = (world.a(1), world.b(1));
@@ -67,6 +67,8 @@ fn rule_4_9_a_record_counts_only_in_the_pool_that_the_policy_names() -> Result<(
             let node_port = svc.node_port(world.node_address(v6));
             let outside = sticks(&world.scene.client, proto, node_port, 8)?;
             ensure!(outside == a1.name, "policy Local, and {outside} answered");
+            let inside = sticks(&world.scene.client, proto, svc.cluster(v6), 8)?;
+            ensure!(inside == a1.name, "the newest record is {inside}'s");
         }
     }
     Ok(())

@@ -46,7 +46,13 @@ const DATAGRAMS: &[Way] = &[Udp, ConnectedUdp];
 /// Sockets that take an answer from the address that they dialled only.
 const STRICT: &[Way] = &[Tcp, ConnectedUdp];
 /// Policy Cluster outside, with an endpoint on each node.
-const SPREAD: &[&str] = &["plain", "internal-local", "ranges-client", "ranges-node-pods", "proxy-mode"];
+const SPREAD: &[&str] = &[
+    "plain",
+    "internal-local",
+    "ranges-client",
+    "ranges-node-pods",
+    "proxy-mode",
+];
 /// Nobody serves them.
 const EMPTY: &[&str] = &["nobody", "nobody-local", "unready"];
 const NO_RANGES: &[&str] = &["plain", "internal-local"];

@@ -26,11 +26,12 @@ pub(crate) enum Heard {
     Error(String),
 }
 
-pub(crate) fn ask(way: Way, to: SocketAddr, patience: Duration) -> Heard {
+/// Asks once; `port` is where datagrams come from.
+pub(crate) fn ask(way: Way, to: SocketAddr, port: u16, patience: Duration) -> Heard {
     let heard = match way {
         Way::Tcp => tcp(to, patience),
-        Way::Udp => unconnected(to, patience),
-        Way::ConnectedUdp => connected(to, patience),
+        Way::Udp => unconnected(bound(to, port, patience), to),
+        Way::ConnectedUdp => connected(bound(to, port, patience), to),
     };
     let answer = heard.and_then(|(line, from)| {
         let (backend, seen_as) = EchoServer::parse(&line)?;
@@ -41,7 +42,9 @@ pub(crate) fn ask(way: Way, to: SocketAddr, patience: Duration) -> Heard {
         })
     });
     answer.unwrap_or_else(|error| {
-        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        let kind = error
+            .downcast_ref::<std::io::Error>()
+            .map(std::io::Error::kind);
         match kind {
             Some(ErrorKind::ConnectionRefused) => Heard::Refusal,
             Some(ErrorKind::TimedOut | ErrorKind::WouldBlock) => Heard::Nothing,
@@ -63,8 +66,8 @@ fn tcp(to: SocketAddr, patience: Duration) -> Result<(String, SocketAddr)> {
     Ok((line, from))
 }
 
-fn unconnected(to: SocketAddr, patience: Duration) -> Result<(String, SocketAddr)> {
-    let socket = bound(to, patience)?;
+fn unconnected(socket: Result<UdpSocket>, to: SocketAddr) -> Result<(String, SocketAddr)> {
+    let socket = socket?;
     // Without it a socket that is not connected hears of no refusal.
     if to.is_ipv4() {
         setsockopt(&socket, Ipv4RecvErr, &true)?;
@@ -77,8 +80,8 @@ fn unconnected(to: SocketAddr, patience: Duration) -> Result<(String, SocketAddr
     Ok((first_line(&buffer[..length])?, from))
 }
 
-fn connected(to: SocketAddr, patience: Duration) -> Result<(String, SocketAddr)> {
-    let socket = bound(to, patience)?;
+fn connected(socket: Result<UdpSocket>, to: SocketAddr) -> Result<(String, SocketAddr)> {
+    let socket = socket?;
     socket.connect(to)?;
     let _sent = socket.send(b"tide")?;
     let mut buffer = [0; 512];
@@ -86,14 +89,17 @@ fn connected(to: SocketAddr, patience: Duration) -> Result<(String, SocketAddr)>
     Ok((first_line(&buffer[..length])?, socket.peer_addr()?))
 }
 
-fn bound(like: SocketAddr, patience: Duration) -> Result<UdpSocket> {
-    let any = if like.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
-    let socket = UdpSocket::bind(any)?;
+fn bound(like: SocketAddr, port: u16, patience: Duration) -> Result<UdpSocket> {
+    let any = if like.is_ipv6() { "[::]" } else { "0.0.0.0" };
+    let socket = UdpSocket::bind(format!("{any}:{port}"))?;
     socket.set_read_timeout(Some(patience))?;
     Ok(socket)
 }
 
 fn first_line(answer: &[u8]) -> Result<String> {
     let text = std::str::from_utf8(answer)?;
-    text.lines().next().map(str::to_owned).context("an empty answer")
+    text.lines()
+        .next()
+        .map(str::to_owned)
+        .context("an empty answer")
 }

@@ -12,36 +12,21 @@ pub(crate) struct Case {
 
 /// All of them; the order gives each its numbers.
 pub(crate) fn cases(scene: &TwoNodes) -> Vec<Case> {
-    let a = || Ep::of(&scene.a.pods[0]);
-    let b = || Ep::of(&scene.b.pods[0]);
-    let hosts = || [&scene.a, &scene.b].map(|node| Ep::at(node.addresses(), node.name));
-    let client = json!(["192.168.1.10/32", "fd00:1::10/128"]);
-    let nodes = json!(["192.168.1.2/32", "fd00:1::2/128", "10.244.0.0/24", "fd00:244::/48"]);
-    let both = |svc: Svc| svc.internal_policy("Local").external_policy("Local");
-    let ranges = |svc: Svc, list: &Value| svc.spec("loadBalancerSourceRanges", list.clone());
     let mut list = List(Vec::new());
-    list.add("plain", |svc| svc, [a(), b()]);
-    list.add("external-local", |svc| svc.external_policy("Local"), [a(), b()]);
-    list.add("internal-local", |svc| svc.internal_policy("Local"), [a(), b()]);
-    list.add("both-local", both, [a(), b()]);
-    list.add("nobody", |svc| svc, []);
-    list.add("nobody-local", both, []);
-    list.add("unready", both, [a().unready(), gone(b())]);
-    list.add("remote", |svc| svc, [b()]);
-    list.add("remote-local", both, [b()]);
-    list.add("remote-internal-local", |svc| svc.internal_policy("Local"), [b()]);
-    list.add("remote-external-local", |svc| svc.external_policy("Local"), [b()]);
-    list.add("fallback", |svc| svc.external_policy("Local"), [a().terminating(), b()]);
-    list.add("terminating", both, [a().terminating(), b().terminating()]);
-    list.add("ranges-client", |svc| ranges(svc, &client), [a(), b()]);
-    list.add("ranges-node-pods", |svc| ranges(svc, &nodes), [a(), b()]);
-    list.add("ranges-nobody", |svc| ranges(svc, &client), []);
-    list.add("ranges-remote-local", |svc| ranges(both(svc), &client), [b()]);
-    list.add("hosts", |svc| svc, hosts());
-    list.add("hosts-local", both, hosts());
-    list.add("sticky", |svc| svc.affinity(300), [a(), b()]);
-    list.add("sticky-local", |svc| svc.affinity(300).external_policy("Local"), [a(), b()]);
-    list.add("proxy-mode", |svc| svc.with_vip_mode("Proxy"), [a(), b()]);
+    let pods = [&scene.a, &scene.b].map(|node| Ep::of(&node.pods[0]));
+    list.add_policies(&pods);
+    list.add_conditions(&pods);
+    list.add_ranges(&pods);
+    let hosts = [&scene.a, &scene.b].map(|node| Ep::at(node.addresses(), node.name));
+    list.add("hosts", |svc| svc, hosts.clone());
+    list.add("hosts-local", both_local, hosts);
+    list.add("sticky", |svc| svc.affinity(300), pods.clone());
+    list.add(
+        "sticky-local",
+        |svc| external_local(svc).affinity(300),
+        pods.clone(),
+    );
+    list.add("proxy-mode", |svc| svc.with_vip_mode("Proxy"), pods);
     list.0
 }
 
@@ -67,9 +52,66 @@ fn gone(endpoint: Ep) -> Ep {
     endpoint.conditions(json!(false), json!(false), json!(true))
 }
 
+fn internal_local(svc: Svc) -> Svc {
+    svc.internal_policy("Local")
+}
+
+fn external_local(svc: Svc) -> Svc {
+    svc.external_policy("Local")
+}
+
+fn both_local(svc: Svc) -> Svc {
+    internal_local(external_local(svc))
+}
+
 struct List(Vec<Case>);
 
 impl List {
+    fn add_policies(&mut self, pods: &[Ep; 2]) {
+        let remote = || [pods[1].clone()];
+        self.add("plain", |svc| svc, pods.clone());
+        self.add("external-local", external_local, pods.clone());
+        self.add("internal-local", internal_local, pods.clone());
+        self.add("both-local", both_local, pods.clone());
+        self.add("remote", |svc| svc, remote());
+        self.add("remote-internal-local", internal_local, remote());
+        self.add("remote-external-local", external_local, remote());
+        self.add("remote-local", both_local, remote());
+    }
+
+    fn add_conditions(&mut self, [a, b]: &[Ep; 2]) {
+        let (a, b) = (|| a.clone(), || b.clone());
+        self.add("nobody", |svc| svc, []);
+        self.add("nobody-local", both_local, []);
+        self.add("unready", both_local, [a().unready(), gone(b())]);
+        self.add("fallback", external_local, [a().terminating(), b()]);
+        self.add(
+            "terminating",
+            both_local,
+            [a().terminating(), b().terminating()],
+        );
+    }
+
+    fn add_ranges(&mut self, pods: &[Ep; 2]) {
+        let client = json!(["192.168.1.10/32", "fd00:1::10/128"]);
+        let inside = json!([
+            "192.168.1.2/32",
+            "fd00:1::2/128",
+            "10.244.0.0/24",
+            "fd00:244::/48"
+        ]);
+        let to = |svc: Svc, list: &Value| svc.spec("loadBalancerSourceRanges", list.clone());
+        self.add("ranges-client", |svc| to(svc, &client), pods.clone());
+        self.add("ranges-node-pods", |svc| to(svc, &inside), pods.clone());
+        self.add("ranges-nobody", |svc| to(svc, &client), []);
+        let remote = [pods[1].clone()];
+        self.add(
+            "ranges-remote-local",
+            |svc| to(both_local(svc), &client),
+            remote,
+        );
+    }
+
     fn add(
         &mut self,
         name: &str,

@@ -27,10 +27,8 @@ impl Comparison {
             let silent = [&theirs, &ours].map(|seen| words(seen, cell).contains(SILENT));
             silent.contains(&true) && self.judge(cell, &theirs, &ours).is_some()
         };
-        let slow: Vec<Vec<Cell>> = groups
-            .iter()
-            .map(|group| group.iter().filter(|cell| slow(cell)).cloned().collect())
-            .collect();
+        let slow = groups.iter().flatten().filter(|&cell| slow(cell));
+        let slow: Vec<Vec<Cell>> = slow.map(|cell| vec![cell.clone()]).collect();
         let (theirs_again, ours_again) = self.both(&slow, MORE_PATIENCE);
         theirs.extend(theirs_again);
         ours.extend(ours_again);
@@ -65,7 +63,10 @@ impl Comparison {
             let theirs = scope.spawn(|| observe(&self.kube_proxy, groups, patience));
             let ours = observe(&self.tidegate, groups, patience);
             let theirs = theirs.join();
-            (theirs.unwrap_or_else(|panic| std::panic::resume_unwind(panic)), ours)
+            (
+                theirs.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                ours,
+            )
         })
     }
 
@@ -76,8 +77,16 @@ impl Comparison {
         let Some(row) = self.allowed.iter().find(|row| row.covers(cell)) else {
             return (kube_proxy != tidegate).then_some(found);
         };
-        let Allowed { why, kube_proxy: theirs, tidegate: ours, .. } = row;
-        let expected = format!("  kube-proxy: {}\n  tidegate:   {ours}", theirs.join(", or "));
+        let Allowed {
+            why,
+            kube_proxy: theirs,
+            tidegate: ours,
+            ..
+        } = row;
+        let expected = format!(
+            "  kube-proxy: {}\n  tidegate:   {ours}",
+            theirs.join(", or ")
+        );
         (!row.is(kube_proxy, tidegate)).then(|| format!("{found}\n{why} would be\n{expected}"))
     }
 }

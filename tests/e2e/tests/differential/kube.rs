@@ -40,10 +40,18 @@ impl Here {
 
     /// Where pods' addresses come from: the detector that is kube-proxy's default (rule 3.4.1).
     fn cluster_cidr(&self) -> &'static str {
-        if self.v6 { "fd00:244::/32" } else { "10.244.0.0/16" }
+        if self.v6 {
+            "fd00:244::/32"
+        } else {
+            "10.244.0.0/16"
+        }
     }
 
     fn service_cidr(&self) -> &'static str {
-        if self.v6 { "fd00:96::/112" } else { "10.96.0.0/12" }
+        if self.v6 {
+            "fd00:96::/112"
+        } else {
+            "10.96.0.0/12"
+        }
     }
 }

@@ -56,8 +56,13 @@ pub(crate) enum Way {
 }
 
 impl Client {
-    const ALL: &[Self] =
-        &[Self::Itself, Self::Pod, Self::Node, Self::Outside, Self::PodElsewhere];
+    const ALL: &[Self] = &[
+        Self::Itself,
+        Self::Pod,
+        Self::Node,
+        Self::Outside,
+        Self::PodElsewhere,
+    ];
 }
 
 impl Way {
@@ -66,11 +71,19 @@ impl Way {
 
 impl To {
     /// The frontends of a Service.
-    const SERVED: &[Self] =
-        &[Self::ClusterIp, Self::NodePort, Self::ExternalIp, Self::LoadBalancer];
+    const SERVED: &[Self] = &[
+        Self::ClusterIp,
+        Self::NodePort,
+        Self::ExternalIp,
+        Self::LoadBalancer,
+    ];
     /// What is none.
-    const STRAY: &[Self] =
-        &[Self::OtherPort, Self::Unowned, Self::Excluded, Self::Loopback];
+    const STRAY: &[Self] = &[
+        Self::OtherPort,
+        Self::Unowned,
+        Self::Excluded,
+        Self::Loopback,
+    ];
 }
 
 /// All cells; those that share affinity records, or might, are together and asked one after the other.
@@ -107,7 +120,13 @@ fn group(case: &Case, client: Client, v6: bool, ways: &[Way]) -> Vec<Cell> {
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service, client, v6, way, to } = self;
+        let Self {
+            service,
+            client,
+            v6,
+            way,
+            to,
+        } = self;
         let family = if *v6 { "IPv6" } else { "IPv4" };
         write!(f, "{service}: {client:?} to {to:?}, {family} {way:?}")
     }

@@ -18,7 +18,7 @@ pub(crate) const MORE_PATIENCE: Duration = Duration::from_secs(3);
 /// What is said of a cell in which a question got no answer.
 pub(crate) const SILENT: &str = "silent";
 /// Groups of cells that are asked at the same time: most of them wait for what never comes.
-const AT_ONCE: usize = 24;
+const AT_ONCE: usize = 64;
 /// Of two endpoints each is met with one half: one is missed once in 2^26.
 const MOST: usize = 27;
 const LEAST: usize = 4;
@@ -49,14 +49,22 @@ pub(crate) fn observe(stage: &Stage, groups: &[Vec<Cell>], patience: Duration) -
 }
 
 fn in_words(stage: &Stage, cell: &Cell, patience: Duration) -> String {
-    let Some(case) = stage.cases.iter().find(|case| case.svc.name == cell.service) else {
+    let Some(case) = stage
+        .cases
+        .iter()
+        .find(|case| case.svc.name == cell.service)
+    else {
         return "no such Service".to_owned();
     };
     let (mut backends, mut words) = (BTreeSet::new(), BTreeSet::new());
     let dialled = stage.dialled(&case.svc, cell.to, cell.v6);
     for nth in 1..=tries(case) {
-        match ask(cell.way, dialled, patience) {
-            Heard::Answer { backend, seen_as, from } => {
+        match ask(cell.way, dialled, stage.next_port(), patience) {
+            Heard::Answer {
+                backend,
+                seen_as,
+                from,
+            } => {
                 let who = stage.who(seen_as.ip(), cell.client);
                 let from = stage.from(from, dialled);
                 let _new = words.insert(format!("{backend} sees {who}{from}"));
@@ -66,7 +74,7 @@ fn in_words(stage: &Stage, cell: &Cell, patience: Duration) -> String {
             Heard::Nothing => drop(words.insert(SILENT.to_owned())),
             Heard::Error(error) => drop(words.insert(error)),
         }
-        let met_nobody = backends.is_empty() && (words.contains(SILENT) || nth >= LEAST);
+        let met_nobody = backends.is_empty() && (words.contains(SILENT) || nth > 1);
         if met_nobody || !case.is_sticky() && nth >= LEAST && backends.len() > 1 {
             break;
         }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -14,6 +15,8 @@ use crate::matrix::{Client, To};
 
 /// Where every backend listens.
 const TARGET: u16 = 8080;
+/// Above the masquerade ports and the NodePorts.
+const FIRST_PORT: u16 = 33_000;
 /// An address of node A at which no NodePort answers.
 const EXCLUDED: [&str; 2] = ["192.0.2.22", "2001:db8:22::22"];
 
@@ -23,6 +26,8 @@ pub(crate) struct Stage {
     agents: Vec<(AgentSpec, Agent)>,
     _echoes: Vec<EchoServer>,
     pub(crate) cases: Vec<Case>,
+    /// Where the next datagram comes from.
+    port: AtomicU16,
     scene: TwoNodes,
 }
 
@@ -70,7 +75,8 @@ impl Stage {
              route add 203.0.113.0/24 via {v4}\nroute add 2001:db8:cb::/64 via {v6}\n"
         );
         let [excluded_v4, excluded_v6] = EXCLUDED;
-        let excluded = format!("route add {excluded_v4} via {v4}\nroute add {excluded_v6} via {v6}");
+        let excluded =
+            format!("route add {excluded_v4} via {v4}\nroute add {excluded_v6} via {v6}");
         scene.client.ip(&(routes + &excluded))?;
         scene.b.ns.ip(&excluded)?;
         scene.a.ns.ip(&format!(
@@ -86,6 +92,7 @@ impl Stage {
             agents: Vec::new(),
             _echoes: echoes,
             cases: cases(&scene),
+            port: AtomicU16::new(FIRST_PORT),
             scene,
         })
     }
@@ -102,6 +109,17 @@ impl Stage {
         output_of(node.ns.command("nft").arg("-f").arg(&path))
             .map(|_printed| ())
             .with_context(|| format!("kube-proxy's rules on {}", node.name))
+    }
+
+    /// A port that no datagram came from yet. What is translated on node B arrives at node A like a packet
+    /// to the pod itself; from the same port as an earlier packet to a NodePort of A, their replies could
+    /// not be told apart (docs/limits.md: "the same tuple to a backend directly and through a Service").
+    pub(crate) fn next_port(&self) -> u16 {
+        match self.port.fetch_add(1, Ordering::Relaxed) {
+            port @ FIRST_PORT.. => port,
+            // Used up: any port that is free.
+            _ => 0,
+        }
     }
 
     pub(crate) fn ns(&self, client: Client) -> &Netns {
@@ -128,7 +146,11 @@ impl Stage {
                 return node.name.to_owned();
             }
         }
-        if own.contains(&ip) { "client".to_owned() } else { ip.to_string() }
+        if own.contains(&ip) {
+            "client".to_owned()
+        } else {
+            ip.to_string()
+        }
     }
 
     /// What is odd about the address that answered, if anything is.
@@ -137,7 +159,8 @@ impl Stage {
         let nodes = [&self.scene.a, &self.scene.b].map(Node::addresses);
         if from == dialled {
             String::new()
-        } else if from.port() == TARGET && backends.chain(nodes).flatten().any(|ip| ip == from.ip()) {
+        } else if from.port() == TARGET && backends.chain(nodes).flatten().any(|ip| ip == from.ip())
+        {
             " from its own address".to_owned()
         } else {
             format!(" from {from}")
@@ -163,5 +186,6 @@ impl Stage {
 }
 
 fn address(text: &str) -> IpAddr {
-    text.parse().unwrap_or_else(|_| unreachable!("{text} is a constant"))
+    text.parse()
+        .unwrap_or_else(|_| unreachable!("{text} is a constant"))
 }

@@ -81,7 +81,7 @@ fn column_of(world: &World, row: &Row, column: Column) -> String {
 }
 
 #[test]
-fn rule_3_1_1_and_3_1_11_and_3_1_15_pod_to_cluster_ip() -> Result<()> {
+fn rule_3_1_1_and_3_1_11_and_3_1_15_and_3_4_5_pod_to_cluster_ip() -> Result<()> {
     row("3.1.1")
 }
 
@@ -91,12 +91,12 @@ fn rule_3_1_2_node_to_cluster_ip() -> Result<()> {
 }
 
 #[test]
-fn rule_3_1_3_off_cluster_to_cluster_ip() -> Result<()> {
+fn rule_3_1_3_and_2_3_11_off_cluster_to_cluster_ip() -> Result<()> {
     row("3.1.3")
 }
 
 #[test]
-fn rule_3_1_4_pod_to_node_port() -> Result<()> {
+fn rule_3_1_4_and_2_3_7_and_3_4_4_pod_to_node_port() -> Result<()> {
     row("3.1.4")
 }
 
@@ -111,7 +111,7 @@ fn rule_3_1_6_node_to_its_own_node_port() -> Result<()> {
 }
 
 #[test]
-fn rule_3_1_7_and_3_5_12_node_to_node_port_on_the_loopback() -> Result<()> {
+fn rule_3_1_7_and_3_5_11_and_3_5_12_node_to_node_port_on_the_loopback() -> Result<()> {
     row("3.1.7")
 }
 
@@ -121,7 +121,7 @@ fn rule_3_1_8_and_3_1_18_node_to_load_balancer_and_external_ip() -> Result<()> {
 }
 
 #[test]
-fn rule_3_1_9_and_3_1_13_off_cluster_to_node_port() -> Result<()> {
+fn rule_3_1_9_and_3_1_12_and_3_1_13_off_cluster_to_node_port() -> Result<()> {
     row("3.1.9")
 }
 

@@ -3,24 +3,25 @@
 use anyhow::{Context as _, Result};
 use tidegate_e2e::Proto;
 
-use crate::{blocked, guarded, open, pods, world};
+use crate::{Blocked, guarded, open, pods, world};
 
 /// Of both families and both protocols: open to the client, or not.
 fn is(what: &str, ranges: &[&str], open4: bool, open6: bool) -> Result<()> {
     let world = world()?;
     let svc = guarded("list", 11, ranges);
     world.put(&svc, &pods(&world))?;
+    let mut blocked = Blocked::default();
     for (v6, is_open) in [(false, open4), (true, open6)] {
         for proto in Proto::BOTH {
             let from = &world.scene.client;
             if is_open {
                 open(from, proto, svc.vip(v6)).with_context(|| what.to_owned())?;
             } else {
-                blocked(&world, from, proto, svc.vip(v6)).with_context(|| what.to_owned())?;
+                blocked.add(from, proto, svc.vip(v6));
             }
         }
     }
-    Ok(())
+    blocked.check(&world).with_context(|| what.to_owned())
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use tidegate_e2e::{Borrowed, Ep, Outcome, Proto, Shared, Svc, World, probe, silent};
+use tidegate_e2e::{Borrowed, Ep, Outcome, Proto, Shared, Svc, World, all_silent, probe};
 use tidegate_rig::Netns;
 
 /// The client of the LAN is in the ranges; the other node's processes are the strangers.
@@ -47,13 +47,27 @@ fn open(from: &Netns, proto: Proto, to: SocketAddr) -> Result<()> {
     Ok(())
 }
 
-/// Fails unless it is dropped for its source.
-fn blocked(world: &World, from: &Netns, proto: Proto, to: SocketAddr) -> Result<()> {
-    let before = world.counted("source_range")?;
-    silent(from, proto, to)?;
-    let counted = world.counted("source_range")? - before;
-    ensure!(counted > 0, "{} to {to}: silent, but not for its source", from.name());
-    Ok(())
+/// Those who must be dropped for their source; they wait for nothing together.
+#[derive(Default)]
+struct Blocked<'a>(Vec<(&'a Netns, Proto, SocketAddr)>);
+
+impl<'a> Blocked<'a> {
+    fn add(&mut self, from: &'a Netns, proto: Proto, to: SocketAddr) {
+        self.0.push((from, proto, to));
+    }
+
+    /// Fails unless nothing is heard by any, and each was counted.
+    fn check(&self, world: &World) -> Result<()> {
+        let before = world.counted("source_range")?;
+        all_silent(&self.0)?;
+        let counted = world.counted("source_range")? - before;
+        ensure!(
+            counted >= self.0.len() as u64,
+            "{counted} of {} were dropped for their source",
+            self.0.len()
+        );
+        Ok(())
+    }
 }
 
 /// Ready pods on both nodes.

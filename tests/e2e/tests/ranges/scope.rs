@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use tidegate_e2e::{Outcome, Proto, probe};
 
-use crate::{CLIENT, blocked, guarded, open, pods, world};
+use crate::{CLIENT, Blocked, guarded, open, pods, world};
 
 #[test]
 fn rule_3_6_1_and_3_6_2_and_3_6_3_only_load_balancer_addresses_are_guarded_pods_included() -> Result<()> {
@@ -11,19 +11,20 @@ fn rule_3_6_1_and_3_6_2_and_3_6_3_only_load_balancer_addresses_are_guarded_pods_
     let svc = guarded("scope", 1, &CLIENT);
     world.put(&svc, &pods(&world))?;
     let (client, stranger, pod) = (&world.scene.client, &world.scene.b.ns, &world.a(2).ns);
+    let mut blocked = Blocked::default();
     for v6 in [false, true] {
         let node_port = svc.node_port(world.node_address(v6));
         for proto in Proto::BOTH {
             open(client, proto, svc.vip(v6))?;
-            blocked(&world, stranger, proto, svc.vip(v6))?;
+            blocked.add(stranger, proto, svc.vip(v6));
             open(stranger, proto, node_port)?;
             open(stranger, proto, svc.external(v6))?;
-            blocked(&world, pod, proto, svc.vip(v6))?;
+            blocked.add(pod, proto, svc.vip(v6));
             open(pod, proto, svc.cluster(v6))?;
             open(pod, proto, node_port)?;
         }
     }
-    Ok(())
+    blocked.check(&world)
 }
 
 #[test]
@@ -72,13 +73,14 @@ fn rule_3_6_12_services_that_share_an_address_guard_their_own_ports() -> Result<
     }
     world.put(&shut, &pods(&world))?;
     world.put(&wide, &pods(&world))?;
+    let mut blocked = Blocked::default();
     for v6 in [false, true] {
         for proto in Proto::BOTH {
-            blocked(&world, &world.scene.client, proto, shut.vip(v6))?;
+            blocked.add(&world.scene.client, proto, shut.vip(v6));
             open(&world.scene.client, proto, (shut.vip(v6).ip(), 81).into())?;
         }
     }
-    Ok(())
+    blocked.check(&world)
 }
 
 #[test]
@@ -94,9 +96,11 @@ fn rule_3_6_5_the_source_is_judged_as_it_came_before_any_masquerade() -> Result<
             open(&world.scene.client, proto, only_client.vip(v6))?;
         }
         world.put(&only_node, &remote)?;
+        let mut blocked = Blocked::default();
         for proto in Proto::BOTH {
-            blocked(&world, &world.scene.client, proto, only_node.vip(v6))?;
+            blocked.add(&world.scene.client, proto, only_node.vip(v6));
         }
+        blocked.check(&world)?;
     }
     Ok(())
 }
@@ -114,15 +118,17 @@ fn rule_3_6_1_an_annotation_extends_the_ranges_to_node_ports_and_external_ips() 
             open(stranger, Proto::Udp, plain.external(v6))?;
         }
         world.put(&all, &pods(&world))?;
+        let mut blocked = Blocked::default();
         for v6 in [false, true] {
             for to in [plain.node_port(world.node_address(v6)), plain.external(v6), plain.vip(v6)] {
                 for proto in Proto::BOTH {
-                    blocked(&world, stranger, proto, to)?;
+                    blocked.add(stranger, proto, to);
                     open(client, proto, to)?;
                 }
             }
             open(&world.a(2).ns, Proto::Tcp, plain.cluster(v6))?;
         }
+        blocked.check(&world)?;
     }
     Ok(())
 }

@@ -95,7 +95,7 @@ fn look(world: &World, svc: &Svc, open: &[At]) -> Result<()> {
 }
 
 #[test]
-fn rule_5_1_1_an_established_connection_survives_every_change_of_its_service() -> Result<()> {
+fn rule_5_1_1_and_2_4_6_an_established_connection_survives_every_change_of_its_service() -> Result<()> {
     use std::io::{Read as _, Write as _};
 
     let world = world()?;

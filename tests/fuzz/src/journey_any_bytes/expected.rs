@@ -41,8 +41,9 @@ fn hops(exit: &Exit) -> u8 {
     u8::from(exit.door != Some(Door::Stack))
 }
 
-/// What becomes of an ICMP error: the quoted packet as its sender knows it (rule 5.5.1).
-pub(super) fn error(machine: &HostMachine, exit: &Exit) -> Vec<u8> {
+/// What becomes of an ICMP error: the quoted packet as its sender knows it (rule 5.5.1). `None`: the quoted
+/// packet is none that anybody translates, such as a first fragment that is too short for its header.
+pub(super) fn error(machine: &HostMachine, exit: &Exit) -> Option<Vec<u8>> {
     let (proto, src, dst) = quoted_endpoints(&exit.sent).expect("a translated error quotes ports");
     let key = Tuple {
         proto: Proto(proto),
@@ -61,7 +62,9 @@ pub(super) fn error(machine: &HostMachine, exit: &Exit) -> Vec<u8> {
         ttl_minus: hops(exit),
         macs: None,
     };
-    translate_icmp_error(&exit.sent, related)
+    let expected = translate_icmp_error(&exit.sent, related);
+    let quote = anatomy.transport + 8..;
+    (expected[quote.clone()] != exit.sent[quote]).then_some(expected)
 }
 
 /// The reset, the error or the reply that the reason asks for.
@@ -74,6 +77,7 @@ pub(super) fn answer(exit: &Exit, reason: Reason) -> Vec<u8> {
     match reason {
         Reason::TtlExceeded => error([11, 0], [3, 0], None),
         Reason::TooBig => error([3, 4], [2, 0], Some(stated_mtu(exit))),
+        Reason::NoRoute => error([3, 1], [1, 0], None),
         Reason::PingAnswered => expected_echo_reply(&exit.sent),
         _ if anatomy.protocol == Proto::TCP.0 => expected_reset(&exit.sent),
         _ => error([3, 3], [1, 4], None),

@@ -122,6 +122,12 @@ impl<A: Family> Tables<A> for HostTables {
         }
     }
 
+    fn void_flow(&self, key: &FlowKey<A>) {
+        if let Some(flow) = A::side(self).flows.borrow_mut().get_mut(key) {
+            flow.dst = A::default();
+        }
+    }
+
     fn remove_flow(&self, key: &FlowKey<A>) {
         A::side(self).flows.borrow_mut().remove(key);
     }

@@ -5,6 +5,7 @@ use tidegate_abi::{
     frontend::flags::{INTERNAL, NODE_PORT},
     settings::flags::EXTERNAL_CLUSTER_IP,
 };
+use tidegate_frames::oracle::expected_unreachable;
 use tidegate_journeys::{
     Bench, Case, Out, journeys,
     textbook::{self, MASQUERADE, NARROW, POD, UPLINK},
@@ -16,7 +17,7 @@ journeys! {
         rule_3_2_7_the_reply_leaves_with_the_very_node_address_that_was_dialled,
         rule_3_2_1_the_source_is_an_address_of_the_device_that_leads_to_the_backend,
         a_next_hop_that_was_never_seen_is_left_to_the_kernel,
-        a_masqueraded_packet_without_a_route_is_dropped,
+        rule_5_5_11_a_client_is_told_that_no_route_leads_to_its_backend,
         decision_4_a_cluster_ip_is_not_served_to_the_uplink,
         decision_4_a_cluster_ip_is_served_to_the_uplink_when_asked_for;
 }
@@ -123,13 +124,17 @@ fn a_next_hop_that_was_never_seen_is_left_to_the_kernel(bench: &mut Bench<'_>, c
     exit.is_translated(Reason::NewFlow, exit.src(), pod, Out::Link(UPLINK));
 }
 
-fn a_masqueraded_packet_without_a_route_is_dropped(bench: &mut Bench<'_>, case: &Case) {
+fn rule_5_5_11_a_client_is_told_that_no_route_leads_to_its_backend(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
     let (roles, pod) = (case.places.roles, case.places.lost_backend);
     bench.serve(case, roles.node_port, NODE_PORT, &[pod]);
 
-    bench
-        .uplink(&case.first(roles.client, roles.node_port))
-        .is_dropped(Reason::NoRoute);
+    let sent = case.first(roles.client, roles.node_port);
+    let [kind, code] = if pod.is_ipv4() { [3, 1] } else { [1, 0] };
+    let expected = expected_unreachable(&sent, kind, code, None);
+    bench.uplink(&sent).is_answered(Reason::NoRoute, &expected);
 }
 
 fn decision_4_a_cluster_ip_is_not_served_to_the_uplink(bench: &mut Bench<'_>, case: &Case) {

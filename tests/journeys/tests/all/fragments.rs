@@ -1,27 +1,28 @@
 //! Datagrams in pieces: in order, out of order, mixed with others, and those of others.
 
+mod order;
+mod bounds;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tidegate_abi::{
-    Proto, Reason,
-    fragment::{HELD_MAX, IDLE_TICKS},
-    frontend::flags::{INTERNAL, LOAD_BALANCER, NODE_PORT, SOURCE_RANGES},
+    Reason,
+    frontend::flags::{INTERNAL, NODE_PORT},
 };
 use tidegate_frames::{
-    Checksum, Frame, Rng, explain_difference,
-    frame::{Chunk, Extension, Udp, tcp::SYN},
+    Checksum, Frame, explain_difference,
+    frame::{Extension, Udp, tcp::SYN},
     oracle::{
         Options, Rewrite,
         dissect::{Piece, dissect},
-        expected_unreachable, fragment, reassemble, translate,
+        fragment, reassemble, translate,
     },
 };
 use tidegate_journeys::{
-    Bench, Case, Out, bench, case, journeys,
-    machine::{Exit, Machine as _},
-    on_host::HostMachine,
+    Bench, Case, Out, journeys,
+    machine::Exit,
     textbook::{self, NARROW, POD, SIBLING, UPLINK},
 };
 
@@ -30,25 +31,10 @@ journeys! {
         rule_5_6_1_a_pod_reaches_a_cluster_ip_with_large_datagrams,
         rule_5_6_1_the_first_fragment_may_belong_to_a_known_flow,
         rule_5_6_1_a_process_of_this_host_is_asked_and_answers_in_pieces,
-        rule_5_6_2_equal_identifications_of_two_clients_stay_apart,
-        rule_5_6_2_pieces_of_another_datagram_are_not_taken_for_ours,
-        rule_5_6_3_pieces_in_any_order_arrive,
-        rule_5_6_3_a_large_datagram_backwards_arrives,
-        rule_5_6_3_interleaved_datagrams_backwards_arrive,
-        rule_5_6_4_no_more_pieces_are_held_than_a_datagram_can_have,
-        rule_5_6_5_a_first_fragment_without_its_ports_is_dropped,
         rule_5_6_6_and_5_6_8_pieces_with_options_and_extensions_arrive,
         rule_5_6_9_a_datagram_without_a_checksum_stays_without,
-        rule_5_6_12_a_piece_at_its_last_hop_is_dropped_and_only_the_first_is_answered,
-        rule_2_4_1_a_datagram_that_nobody_serves_is_refused_once,
-        rule_3_6_2_a_datagram_of_a_client_that_is_not_admitted_is_dropped_whole,
-        pieces_longer_than_can_be_held_are_passed_when_they_come_too_early,
         an_ipv6_packet_that_is_a_fragment_of_itself_is_whole;
-    tcp: rule_5_6_1_a_segment_in_pieces_is_translated,
-        rule_5_6_5_a_first_fragment_without_a_whole_tcp_header_is_dropped;
-    sctp: an_sctp_packet_in_pieces_is_left_to_the_kernel;
-    families: rule_3_2_9_pieces_that_no_service_owns_are_not_touched,
-        rule_3_2_9_pieces_of_other_protocols_are_never_held;
+    tcp: rule_5_6_1_a_segment_in_pieces_is_translated;
 }
 
 /// Identifications that no other test uses: the kernel's map of fragments is never cleared.
@@ -266,168 +252,6 @@ fn rule_5_6_1_a_process_of_this_host_is_asked_and_answers_in_pieces(
     }
 }
 
-/// The pieces of two datagrams, taken in turn.
-fn interleaved(a: &[Vec<u8>], b: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let pairs = a.iter().zip(b);
-    pairs.flat_map(|(a, b)| [a.clone(), b.clone()]).collect()
-}
-
-fn rule_5_6_2_equal_identifications_of_two_clients_stay_apart(bench: &mut Bench<'_>, case: &Case) {
-    two_clients(bench, case, false);
-}
-
-fn rule_5_6_3_interleaved_datagrams_backwards_arrive(bench: &mut Bench<'_>, case: &Case) {
-    two_clients(bench, case, true);
-}
-
-/// T55: two clients, one identification, one masquerading node.
-fn two_clients(bench: &mut Bench<'_>, case: &Case, backwards: bool) {
-    let (roles, dialled) = (case.places.roles, case.places.roles.node_port);
-    let clients = [roles.client, case.places.neighbour];
-    for pod in [roles.remote_backend, roles.backend] {
-        bench.serve(case, dialled, NODE_PORT, &[pod]);
-        let id = fresh_id();
-        let wholes = clients.map(|client| {
-            let frame = datagram(client, dialled, 4_000).tos(client.ip().is_ipv4().into());
-            frame.build()
-        });
-        let [a, b] = [0, 1].map(|n| {
-            fragment(&wholes[n], 1500, id, Options::All).expect("a datagram that can be cut")
-        });
-        let mut frames = interleaved(&a, &b);
-        if backwards {
-            frames.reverse();
-        }
-        let ends = through(bench, BY_UPLINK, &frames);
-        let out = if pod == roles.backend {
-            Out::Pod(POD)
-        } else {
-            Out::Link(UPLINK)
-        };
-        for (client, whole) in clients.into_iter().zip(&wholes) {
-            let own = ends
-                .iter()
-                .filter(|exit| source(&exit.sent) == client.ip())
-                .cloned();
-            let own: Vec<_> = own.collect();
-            let seen = seen(bench, case, client, dialled);
-            are_translated(&own, whole, NEW, (seen, pod), out, mask(client, seen));
-        }
-        // All of them at one backend, which knows nothing of clients.
-        let all: Vec<_> = ends.iter().map(|exit| exit.frame.clone()).collect();
-        assert_eq!(reassemble(&all).map(|joined| joined.len()), Ok(2));
-    }
-}
-
-fn rule_5_6_2_pieces_of_another_datagram_are_not_taken_for_ours(
-    bench: &mut Bench<'_>,
-    case: &Case,
-) {
-    let roles = case.places.roles;
-    let (client, dialled) = (roles.client, roles.node_port);
-    bench.serve(case, dialled, NODE_PORT, &[roles.backend]);
-    let whole = datagram(client, dialled, 3_000).build();
-    let (ours, others) = (cut(&whole, 1500), cut(&whole, 1500));
-    let exit = bench.uplink(&ours[0]);
-    exit.is_translated_piece(NEW[0], client, roles.backend, Out::Pod(POD), 0);
-    // Another identification, or another source: its first piece has not come.
-    bench.uplink(&others[1]).is_dropped(Reason::FragmentHeld);
-    let elsewhere = datagram(case.places.neighbour, dialled, 3_000).build();
-    let stranger = &cut(&elsewhere, 1500)[1];
-    bench.uplink(stranger).is_dropped(Reason::FragmentHeld);
-    let exit = bench.uplink(&ours[1]);
-    exit.is_translated_piece(KNOWN[1], client, roles.backend, Out::Pod(POD), 0);
-}
-
-fn rule_5_6_3_pieces_in_any_order_arrive(bench: &mut Bench<'_>, case: &Case) {
-    let roles = case.places.roles;
-    let (client, dialled, pod) = (roles.client, roles.node_port, roles.remote_backend);
-    let mut rng = Rng::new(7);
-    for round in 0..12 {
-        bench.serve(case, dialled, NODE_PORT, &[pod]);
-        let whole = datagram(client, dialled, 5_000 + round).build();
-        let mut frames = cut(&whole, 1280);
-        for last in (1..frames.len()).rev() {
-            frames.swap(last, rng.below(last + 1));
-        }
-        let ends = through(bench, BY_UPLINK, &frames);
-        let seen = seen(bench, case, client, dialled);
-        let out = Out::Link(UPLINK);
-        are_translated(&ends, &whole, NEW, (seen, pod), out, seen.port());
-    }
-}
-
-fn rule_5_6_3_a_large_datagram_backwards_arrives(bench: &mut Bench<'_>, case: &Case) {
-    let roles = case.places.roles;
-    let (client, dialled) = (roles.client, roles.node_port);
-    bench.serve(case, dialled, NODE_PORT, &[roles.backend]);
-    for mtu in [1500, 1280] {
-        let whole = datagram(client, dialled, 65_000).build();
-        let mut frames = cut(&whole, mtu);
-        assert!(frames.len() > 40);
-        frames.reverse();
-        let ends = through(bench, BY_UPLINK, &frames);
-        let reasons = [ends[0].reason.expect("a reason"), KNOWN[1]];
-        let out = Out::Pod(POD);
-        are_translated(&ends, &whole, reasons, (client, roles.backend), out, 0);
-    }
-}
-
-fn rule_5_6_4_no_more_pieces_are_held_than_a_datagram_can_have(bench: &mut Bench<'_>, case: &Case) {
-    let roles = case.places.roles;
-    bench.serve(case, roles.node_port, NODE_PORT, &[roles.backend]);
-    let frames = cut(&datagram(roles.client, roles.node_port, 9_000).build(), 120);
-    let most = HELD_MAX as usize;
-    assert!(frames.len() > most + 2);
-    for (index, frame) in frames[1..].iter().enumerate() {
-        let exit = bench.uplink(frame);
-        if index < most {
-            exit.is_dropped(Reason::FragmentHeld);
-        } else {
-            exit.is_dropped(Reason::FragmentLost);
-        }
-    }
-    // Let them go, for the tests that follow.
-    bench.machine.listen();
-    bench.uplink(&frames[0]);
-    assert_eq!(bench.machine.released(UPLINK, most).len(), most);
-}
-
-fn rule_5_6_5_a_first_fragment_without_its_ports_is_dropped(bench: &mut Bench<'_>, case: &Case) {
-    let roles = case.places.roles;
-    bench.serve(case, roles.node_port, NODE_PORT, &[roles.backend]);
-    for length in 0..8 {
-        let sent = first_of(roles.client, roles.node_port, 17, length);
-        bench.uplink(&sent).is_dropped(Reason::Truncated);
-    }
-    assert_eq!(bench.machine.records(), []);
-}
-
-fn rule_5_6_5_a_first_fragment_without_a_whole_tcp_header_is_dropped(
-    bench: &mut Bench<'_>,
-    case: &Case,
-) {
-    let roles = case.places.roles;
-    bench.serve(case, roles.node_port, NODE_PORT, &[roles.backend]);
-    for length in 0..20 {
-        let sent = first_of(roles.client, roles.node_port, 6, length);
-        bench.uplink(&sent).is_dropped(Reason::Truncated);
-    }
-    assert_eq!(bench.machine.records(), []);
-}
-
-/// A first fragment with only so much in it.
-fn first_of(src: SocketAddr, dst: SocketAddr, protocol: u8, length: usize) -> Vec<u8> {
-    let frame = Frame::raw(src, dst, protocol).payload(vec![0x11; length]);
-    match src {
-        SocketAddr::V4(_) => frame.more_fragments(true).build(),
-        SocketAddr::V6(_) => {
-            let header = Extension::fragment(0, true, fresh_id());
-            frame.extension(header).build()
-        }
-    }
-}
-
 fn rule_5_6_6_and_5_6_8_pieces_with_options_and_extensions_arrive(
     bench: &mut Bench<'_>,
     case: &Case,
@@ -483,78 +307,6 @@ fn rule_5_6_9_a_datagram_without_a_checksum_stays_without(bench: &mut Bench<'_>,
     are_translated(&ends, &whole, NEW, (client, roles.backend), out, 0);
 }
 
-fn rule_5_6_12_a_piece_at_its_last_hop_is_dropped_and_only_the_first_is_answered(
-    bench: &mut Bench<'_>,
-    case: &Case,
-) {
-    let roles = case.places.roles;
-    let (client, dialled) = (roles.client, roles.node_port);
-    let id = fresh_id();
-    bench.serve(case, dialled, NODE_PORT, &[roles.backend]);
-    bench.uplink(&case.first(client, dialled));
-    let pieces = |ttl| {
-        let whole = datagram(client, dialled, 3_000).ttl(ttl).build();
-        fragment(&whole, 1500, id, Options::Copied).expect("a datagram that can be cut")
-    };
-    let (healthy, tired) = (pieces(64), pieces(1));
-    let exit = bench.uplink(&healthy[0]);
-    exit.is_translated_piece(KNOWN[0], client, roles.backend, Out::Pod(POD), 0);
-    bench.uplink(&tired[1]).is_dropped(Reason::TtlExceeded);
-    let exit = bench.uplink(&tired[0]);
-    let [kind, code] = if client.is_ipv4() { [11, 0] } else { [3, 0] };
-    let expected = expected_unreachable(&tired[0], kind, code, None);
-    exit.is_answered(Reason::TtlExceeded, &expected);
-}
-
-fn rule_2_4_1_a_datagram_that_nobody_serves_is_refused_once(bench: &mut Bench<'_>, case: &Case) {
-    let roles = case.places.roles;
-    bench.serve(case, roles.node_port, NODE_PORT, &[]);
-    let frames = cut(
-        &datagram(roles.client, roles.node_port, 4_000).build(),
-        1500,
-    );
-    let exit = bench.uplink(&frames[0]);
-    exit.is_answered(Reason::NoEndpoints, &case.refusal(&frames[0]));
-    for frame in &frames[1..] {
-        bench.uplink(frame).is_dropped(Reason::FragmentLost);
-    }
-    assert_eq!(bench.machine.records(), []);
-}
-
-fn rule_3_6_2_a_datagram_of_a_client_that_is_not_admitted_is_dropped_whole(
-    bench: &mut Bench<'_>,
-    case: &Case,
-) {
-    let roles = case.places.roles;
-    let guarded = LOAD_BALANCER | SOURCE_RANGES;
-    for backwards in [false, true] {
-        bench.serve(case, case.places.elsewhere, guarded, &[roles.backend]);
-        let whole = datagram(roles.client, case.places.elsewhere, 4_000).build();
-        let mut frames = cut(&whole, 1500);
-        if backwards {
-            frames.reverse();
-        }
-        for exit in through(bench, BY_UPLINK, &frames) {
-            exit.is_dropped(match piece(&exit.sent) {
-                Piece::First => Reason::SourceRange,
-                _ => Reason::FragmentLost,
-            });
-        }
-        assert_eq!(bench.machine.records(), []);
-    }
-}
-
-fn pieces_longer_than_can_be_held_are_passed_when_they_come_too_early(
-    bench: &mut Bench<'_>,
-    case: &Case,
-) {
-    let roles = case.places.roles;
-    let (client, dialled) = (roles.client, roles.node_port);
-    bench.serve(case, dialled, NODE_PORT, &[case.places.sibling]);
-    let frames = cut(&datagram(client, dialled, 9_000).build(), 3_000);
-    bench.uplink(&frames[1]).is_passed(Reason::Fragment);
-}
-
 fn an_ipv6_packet_that_is_a_fragment_of_itself_is_whole(bench: &mut Bench<'_>, case: &Case) {
     let roles = case.places.roles;
     let (client, dialled, pod) = (roles.client, roles.node_port, roles.backend);
@@ -580,79 +332,4 @@ fn rule_5_6_1_a_segment_in_pieces_is_translated(bench: &mut Bench<'_>, case: &Ca
     let seen = seen(bench, case, client, dialled);
     let out = Out::Link(NARROW);
     are_translated(&ends, &whole, NEW, (seen, pod), out, seen.port());
-}
-
-fn an_sctp_packet_in_pieces_is_left_to_the_kernel(bench: &mut Bench<'_>, case: &Case) {
-    let roles = case.places.roles;
-    bench.serve(case, roles.node_port, NODE_PORT, &[roles.backend]);
-    let whole = Frame::sctp(roles.client, roles.node_port).chunk(Chunk::init(1));
-    let whole = whole.payload([7; 900]).dont_fragment(false).build();
-    for frame in cut(&whole, 576) {
-        bench.uplink(&frame).is_passed(Reason::Fragment);
-    }
-}
-
-fn rule_3_2_9_pieces_that_no_service_owns_are_not_touched(bench: &mut Bench<'_>, case: &Case) {
-    let roles = case.places.roles;
-    bench.serve(case, roles.node_port, NODE_PORT, &[roles.backend]);
-    for dst in [case.places.elsewhere, roles.backend] {
-        for backwards in [false, true] {
-            let mut frames = cut(&datagram(roles.client, dst, 4_000).build(), 1500);
-            if backwards {
-                frames.reverse();
-            }
-            for exit in through(bench, BY_UPLINK, &frames) {
-                exit.is_passed(match piece(&exit.sent) {
-                    Piece::First => Reason::NotService,
-                    _ => Reason::Fragment,
-                });
-            }
-        }
-    }
-    assert_eq!(bench.machine.records(), []);
-}
-
-fn rule_3_2_9_pieces_of_other_protocols_are_never_held(bench: &mut Bench<'_>, case: &Case) {
-    let roles = case.places.roles;
-    bench.serve(case, roles.node_port, NODE_PORT, &[roles.backend]);
-    let ping = Frame::echo(roles.client, case.places.sibling, 1, 1).payload([1; 3_000]);
-    let mut frames = cut(&ping.dont_fragment(false).build(), 1500);
-    for protocol in [47, 50, 132] {
-        let frame = Frame::raw(roles.client, case.places.sibling, protocol);
-        let frame = frame.payload([2; 3_000]).dont_fragment(false);
-        frames.extend(cut(&frame.build(), 1500));
-    }
-    for frame in frames.iter().rev().chain(&frames) {
-        bench.uplink(frame).is_passed(Reason::Fragment);
-        bench.pod(POD, frame).is_passed(Reason::Fragment);
-    }
-}
-
-#[test]
-fn rule_5_6_4_a_datagram_is_given_up_after_half_a_minute() {
-    for case in case::udp() {
-        let roles = case.places.roles;
-        let (client, dialled) = (roles.client, roles.node_port);
-        let mut machine = HostMachine::new();
-        bench::on(&mut machine, &case).serve(&case, dialled, NODE_PORT, &[roles.backend]);
-        let frames = cut(&datagram(client, dialled, 4_000).build(), 1500);
-        let run = |machine: &mut HostMachine, frame: &[u8], after: u32| {
-            let tick = machine.tick() + after;
-            machine.0.world.tick.set(tick);
-            bench::on(machine, &case).uplink(frame)
-        };
-        // In time, and too late: the identification may be another datagram's by now.
-        let exit = run(&mut machine, &frames[0], 0);
-        exit.is_translated_piece(NEW[0], client, roles.backend, Out::Pod(POD), 0);
-        let exit = run(&mut machine, &frames[1], IDLE_TICKS);
-        exit.is_translated_piece(KNOWN[1], client, roles.backend, Out::Pod(POD), 0);
-        let exit = run(&mut machine, &frames[2], 1 + IDLE_TICKS);
-        exit.is_dropped(Reason::FragmentHeld);
-        // What was held for too long does not come back behind a late first piece.
-        machine.listen();
-        let exit = run(&mut machine, &frames[0], 1 + IDLE_TICKS);
-        assert_eq!(exit.reason, Some(Reason::KnownFlow));
-        assert_eq!(machine.released(UPLINK, 0), [[0; 0]; 0]);
-        assert_eq!(Proto::UDP, case.proto);
-    }
 }

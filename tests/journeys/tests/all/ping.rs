@@ -179,7 +179,7 @@ fn a_flood_of_pings_is_answered_in_part_by_the_kernel() {
             kernel.start(&scene(&case, PING));
             let [_, balancer] = addresses(&case);
             let sent = request(case.places.roles.client, balancer).build();
-            let mut until = |wanted: i32| {
+            let until = |wanted: i32| {
                 let deadline = Instant::now() + Duration::from_secs(60);
                 while kernel.hurry(Program::TcUplink, &sent, UPLINK) != wanted {
                     assert!(Instant::now() < deadline, "{case}: never {wanted}");

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tidegate_abi::{
     Ip4, Ip6, Port, Reason,
-    frontend::flags::{INTERNAL, LOAD_BALANCER, NODE_PORT, SOURCE_RANGES},
+    frontend::flags::{INTERNAL, LOAD_BALANCER, LOCAL_ONLY, NODE_PORT, SOURCE_RANGES},
 };
 use tidegate_datapath::socket::{Call, dial};
 use tidegate_journeys::{
@@ -133,6 +133,28 @@ fn rule_4_22_a_call_that_is_not_admitted_makes_no_record() {
         let refused = connect(&machine, &case, 1, case.places.elsewhere);
         assert_eq!(refused, Err(Reason::SourceRange), "{case}");
         assert_eq!(machine.affinities(), [], "{case}");
+    }
+}
+
+#[test]
+fn rule_2_3_5_the_host_is_not_bound_by_the_external_policy() {
+    for case in cases() {
+        let roles = case.places.roles;
+        let mut scene = textbook::scene();
+        let remote = scene.backend(roles.remote_backend);
+        scene.frontend(
+            roles.node_port,
+            case.proto,
+            NODE_PORT | LOCAL_ONLY,
+            &[remote],
+        );
+        scene.frontend(roles.service, case.proto, INTERNAL | LOCAL_ONLY, &[remote]);
+        let mut machine = HostMachine::new();
+        machine.start(&scene);
+        let external = connect(&machine, &case, 1, roles.node_port);
+        assert_eq!(external, Ok(roles.remote_backend), "{case}");
+        let internal = connect(&machine, &case, 1, roles.service);
+        assert_eq!(internal, Err(Reason::NoLocalEndpoint), "{case}");
     }
 }
 

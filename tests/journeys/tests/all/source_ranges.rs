@@ -161,6 +161,7 @@ fn rule_3_6_6_a_flow_outlives_a_tightened_range(bench: &mut Bench<'_>, case: &Ca
     bench.start(&open);
     let exit = bench.uplink(&case.first(roles.client, balancer(case)));
     exit.is_translated(Reason::NewFlow, roles.client, roles.backend, Out::Pod(POD));
+    bench.pod(POD, &case.reply(roles.backend, roles.client));
     let tight = scene(case, 0, &[roles.backend], &[only(neighbour.ip())]);
     bench.machine.change(&tight);
     let exit = bench.uplink(&case.later(roles.client, balancer(case)));

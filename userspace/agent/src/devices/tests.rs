@@ -183,9 +183,10 @@ fn node_ports_answer_on_primary_addresses_all_or_within_blocks() {
     let on = |args: &[&str]| derive(args, &node()).nodeport_addresses;
     assert_eq!(on(&[]), [ip("192.168.1.2"), ip("fd00:1::2")]);
     assert_eq!(on(&["--nodeport-addresses", "all"]).len(), 4);
+    // Rule 3.5.3: no block is about IPv6.
     assert_eq!(
         on(&["--nodeport-addresses", "10.244.0.0/16"]),
-        [ip("10.244.0.1")]
+        [ip("10.244.0.1"), ip("fd00:1::2")]
     );
     let both = on(&["--nodeport-addresses", "primary,10.0.0.0/8"]);
     assert_eq!(both, [ip("192.168.1.2"), ip("fd00:1::2"), ip("10.244.0.1")]);
@@ -319,6 +320,6 @@ fn settings_carry_addresses_ports_flags_and_service_ranges() {
     let quiet = derive(&[], &node()).settings(&config(&[]));
     assert_eq!(quiet.flags, 0);
     assert_eq!(settings.service4[0].base.to_ip(), ip("10.96.0.0"));
-    assert_eq!(settings.service4[1], Range4::default());
+    assert_eq!(settings.service4[1], Default::default());
     assert_eq!(settings.service6[0].base.to_ip(), ip("fd00:96::"));
 }

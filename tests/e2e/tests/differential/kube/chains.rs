@@ -50,12 +50,17 @@ fn internal(port: &ServicePort, pools: &Pools<'_>, here: &Here, out: &mut PortCh
         here.cluster_cidr()
     );
     let local = port.internal_local;
-    let served = if local { !pools.local.is_empty() } else { pools.any() };
+    let served = if local {
+        !pools.local.is_empty()
+    } else {
+        pools.any()
+    };
     out.cluster_ips.push(port.cluster_ip.to_string());
     let key = format!("{} . {} . {}", port.cluster_ip, port.proto, port.port);
     if served {
         let policy = if local { "local" } else { "service" };
-        out.services.push(format!("{key} : goto {policy}/{}", port.name));
+        out.services
+            .push(format!("{key} : goto {policy}/{}", port.name));
     } else {
         out.nobody.push(format!("{key} : {}", verdict(pools)));
     }
@@ -71,9 +76,17 @@ fn internal(port: &ServicePort, pools: &Pools<'_>, here: &Here, out: &mut PortCh
 /// Traffic to every other frontend.
 fn external(port: &ServicePort, pools: &Pools<'_>, here: &Here, out: &mut PortChains) {
     let (ip, cidr, name) = (here.family(), here.cluster_cidr(), &port.name);
-    let served = if port.external_local { !pools.local.is_empty() } else { pools.any() };
+    let served = if port.external_local {
+        !pools.local.is_empty()
+    } else {
+        pools.any()
+    };
     let rules = if port.external_local {
-        let policy = if served { format!("    goto local/{name}\n") } else { String::new() };
+        let policy = if served {
+            format!("    goto local/{name}\n")
+        } else {
+            String::new()
+        };
         format!(
             "    {ip} saddr {cidr} goto service/{name} comment \"short-circuit pod traffic\"\n    \
              fib saddr type local jump mark-for-masquerade comment \"masquerade local traffic\"\n    \
@@ -100,14 +113,19 @@ fn external(port: &ServicePort, pools: &Pools<'_>, here: &Here, out: &mut PortCh
             out.at_node.push(format!("{key} : goto external/{name}"));
         }
         if !served {
-            out.nobody_at_node.push(format!("{key} : {}", verdict(pools)));
+            out.nobody_at_node
+                .push(format!("{key} : {}", verdict(pools)));
         }
     }
 }
 
 /// Nobody anywhere: refused. Nobody here: nothing is said (rules 2.4.1 and 2.4.2).
 fn verdict(pools: &Pools<'_>) -> &'static str {
-    if pools.any() { "drop" } else { "goto reject-chain" }
+    if pools.any() {
+        "drop"
+    } else {
+        "goto reject-chain"
+    }
 }
 
 fn policy_chain(
@@ -182,7 +200,9 @@ fn firewall(port: &ServicePort, here: &Here, out: &mut PortChains) -> Result<()>
 }
 
 fn holds(block: &str, ip: IpAddr) -> Result<bool> {
-    let (base, length) = block.split_once('/').with_context(|| format!("block {block}"))?;
+    let (base, length) = block
+        .split_once('/')
+        .with_context(|| format!("block {block}"))?;
     let bits = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => u128::from(ip.to_bits()) << 96,
         IpAddr::V6(ip) => ip.to_bits(),

@@ -51,7 +51,9 @@ pub(crate) fn service_ports(objects: &[Value], here: &Here) -> Result<Vec<Servic
         };
         let slices = slices_of(objects, &service, here.v6)?;
         for port in spec.ports.iter().flatten() {
-            ports.push(service_port(&service, &spec, port, cluster_ip, &slices, here)?);
+            ports.push(service_port(
+                &service, &spec, port, cluster_ip, &slices, here,
+            )?);
         }
     }
     Ok(ports)
@@ -134,7 +136,9 @@ fn ranges(spec: &ServiceSpec, v6: bool) -> Vec<String> {
 }
 
 fn slices_of(objects: &[Value], service: &Service, v6: bool) -> Result<Vec<EndpointSlice>> {
-    let slices = objects.iter().filter(|object| object["kind"] == "EndpointSlice");
+    let slices = objects
+        .iter()
+        .filter(|object| object["kind"] == "EndpointSlice");
     let slices = slices.map(|object| {
         serde_json::from_value::<EndpointSlice>(object.clone()).context("an EndpointSlice")
     });
@@ -178,8 +182,14 @@ fn endpoints(
 
 fn endpoint(listed: &Listed, port: i32, here: &Here) -> Result<Endpoint> {
     // None of the scenes has any; one that gets some must not be judged without them.
-    ensure!(listed.hints.is_none(), "the rules are written without topology hints");
-    let text = listed.addresses.first().context("an endpoint without address")?;
+    ensure!(
+        listed.hints.is_none(),
+        "the rules are written without topology hints"
+    );
+    let text = listed
+        .addresses
+        .first()
+        .context("an endpoint without address")?;
     let conditions = listed.conditions.clone().unwrap_or_default();
     Ok(Endpoint {
         ip: text.parse().with_context(|| format!("address {text}"))?,

@@ -27,7 +27,10 @@ pub(crate) fn table(ports: &[ServicePort], here: &Here) -> Result<String> {
 }
 
 fn maps(ports: &[PortChains], here: &Here) -> String {
-    let addressed = format!("{} . inet_proto . inet_service : verdict", here.address_type());
+    let addressed = format!(
+        "{} . inet_proto . inet_service : verdict",
+        here.address_type()
+    );
     let number = "inet_proto . inet_service : verdict";
     let all = |pick: fn(&PortChains) -> &Vec<String>| {
         let mut elements: Vec<String> = ports.iter().flat_map(pick).cloned().collect();
@@ -40,14 +43,49 @@ fn maps(ports: &[PortChains], here: &Here) -> String {
     let pair = format!("{address} . {address}");
     let node = here.address.to_string();
     [
-        set("set", "cluster-ips", address, &all(|port| &port.cluster_ips)),
+        set(
+            "set",
+            "cluster-ips",
+            address,
+            &all(|port| &port.cluster_ips),
+        ),
         set("set", "nodeport-ips", address, &[node]),
-        set("set", "hairpin-connections", &pair, &all(|port| &port.hairpins)),
-        set("map", "no-endpoint-services", &addressed, &all(|port| &port.nobody)),
-        set("map", "no-endpoint-nodeports", number, &all(|port| &port.nobody_at_node)),
-        set("map", "firewall-ips", &addressed, &all(|port| &port.firewall)),
-        set("map", "service-ips", &addressed, &all(|port| &port.services)),
-        set("map", "service-nodeports", number, &all(|port| &port.at_node)),
+        set(
+            "set",
+            "hairpin-connections",
+            &pair,
+            &all(|port| &port.hairpins),
+        ),
+        set(
+            "map",
+            "no-endpoint-services",
+            &addressed,
+            &all(|port| &port.nobody),
+        ),
+        set(
+            "map",
+            "no-endpoint-nodeports",
+            number,
+            &all(|port| &port.nobody_at_node),
+        ),
+        set(
+            "map",
+            "firewall-ips",
+            &addressed,
+            &all(|port| &port.firewall),
+        ),
+        set(
+            "map",
+            "service-ips",
+            &addressed,
+            &all(|port| &port.services),
+        ),
+        set(
+            "map",
+            "service-nodeports",
+            number,
+            &all(|port| &port.at_node),
+        ),
     ]
     .concat()
 }
@@ -66,7 +104,9 @@ fn set(kind: &str, name: &str, of: &str, elements: &[String]) -> String {
 fn base_chains(here: &Here) -> String {
     let (ip, cidr) = (here.family(), here.service_cidr());
     let base = |name: &str, kind: &str, hook: &str, priority: &str, rules: &str| {
-        format!("  chain {name} {{\n    type {kind} hook {hook} priority {priority};\n{rules}  }}\n")
+        format!(
+            "  chain {name} {{\n    type {kind} hook {hook} priority {priority};\n{rules}  }}\n"
+        )
     };
     let firewall = "    ct state new jump firewall-check\n";
     let stray = "    ct state new jump service-endpoints-check\n    \
@@ -92,14 +132,32 @@ fn base_chains(here: &Here) -> String {
     );
     [
         chains,
-        base("filter-prerouting-pre-dnat", "filter", "prerouting", "dstnat - 10", firewall),
-        base("filter-output-pre-dnat", "filter", "output", "-110", firewall),
+        base(
+            "filter-prerouting-pre-dnat",
+            "filter",
+            "prerouting",
+            "dstnat - 10",
+            firewall,
+        ),
+        base(
+            "filter-output-pre-dnat",
+            "filter",
+            "output",
+            "-110",
+            firewall,
+        ),
         base("filter-input", "filter", "input", "filter", inward),
         base("filter-forward", "filter", "forward", "filter", stray),
         base("filter-output", "filter", "output", "filter", stray),
         base("nat-prerouting", "nat", "prerouting", "dstnat", services),
         base("nat-output", "nat", "output", "-100", services),
-        base("nat-postrouting", "nat", "postrouting", "srcnat", "    jump masquerading\n"),
+        base(
+            "nat-postrouting",
+            "nat",
+            "postrouting",
+            "srcnat",
+            "    jump masquerading\n",
+        ),
     ]
     .concat()
 }

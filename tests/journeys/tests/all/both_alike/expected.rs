@@ -87,17 +87,27 @@ pub(super) fn translation(
         return error(host, exit, ttl_minus);
     }
     let key = seen.tuple(&exit.sent);
-    let Record { out, flags, .. } = record(host, &key);
+    let Record {
+        out,
+        flags,
+        backend: id,
+        ..
+    } = record(host, &key);
     let reply = flags & flags::REPLY != 0;
     let (frontend, backend) = if reply {
         (out.src, key.src)
     } else {
         (key.dst, out.dst)
     };
-    let mut frontends = scene.frontends.iter();
-    assert!(frontends.any(|(at, proto, _)| (*at, *proto) == (frontend, key.proto)));
-    let mut backends = scene.backends.iter();
-    assert!(backends.any(|endpoint| endpoint.at == backend), "{backend}");
+    if id == 0 {
+        // A direct flow beside one through a Service (trap T10): only the client's port is another.
+        assert_eq!(frontend, backend);
+    } else {
+        let mut frontends = scene.frontends.iter();
+        assert!(frontends.any(|(at, proto, _)| (*at, *proto) == (frontend, key.proto)));
+        let mut backends = scene.backends.iter();
+        assert!(backends.any(|endpoint| endpoint.at == backend), "{backend}");
+    }
     let macs = match textbook::network().route(out.dst.ip(), 0) {
         Route::Via {
             macs: Some(macs), ..
@@ -154,6 +164,7 @@ pub(super) fn answer(exit: &Exit, reason: Reason) -> Vec<u8> {
     match reason {
         Reason::TtlExceeded => error([11, 0], [3, 0], None),
         Reason::TooBig => error([3, 4], [2, 0], Some(textbook::NARROW_MTU)),
+        Reason::NoRoute => error([3, 1], [1, 0], None),
         Reason::PingAnswered => expected_echo_reply(&exit.sent),
         _ if anatomy.protocol == Proto::TCP.0 => expected_reset(&exit.sent),
         _ => error([3, 3], [1, 4], None),
