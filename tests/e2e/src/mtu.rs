@@ -30,7 +30,13 @@ pub fn discover(socket: &UdpSocket, what: Discover) -> Result<()> {
     let size = size_of_val(&value) as libc::socklen_t;
     // SAFETY: the kernel reads `size` bytes of a value that lives.
     let set = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), size)
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw const value).cast(),
+            size,
+        )
     };
     ensure!(set == 0, "IP_MTU_DISCOVER: {}", Error::last_os_error());
     Ok(())

@@ -39,7 +39,9 @@ fn ask(to: IpAddr, within: Duration) -> Result<bool> {
         socket.set_read_timeout(Some(left))?;
         let mut reply = [0; 512];
         match socket.read(&mut reply) {
-            Ok(length) if reply[0] == REPLY[usize::from(v6)] && reply[8..length] == request[8..] => {
+            Ok(length)
+                if reply[0] == REPLY[usize::from(v6)] && reply[8..length] == request[8..] =>
+            {
                 return Ok(true);
             }
             Ok(_) => {}

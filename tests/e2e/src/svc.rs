@@ -48,7 +48,11 @@ impl Svc {
     /// Of type ClusterIP.
     pub fn internal(name: &str, number: u8) -> Self {
         let mut svc = Self::new(name, number);
-        for port in svc.object["spec"]["ports"].as_array_mut().into_iter().flatten() {
+        for port in svc.object["spec"]["ports"]
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+        {
             port.as_object_mut().map(|port| port.remove("nodePort"));
         }
         svc.spec("type", json!("ClusterIP"))
@@ -90,7 +94,8 @@ impl Svc {
     /// The same with another `ipMode`.
     pub fn with_vip_mode(self, mode: &str) -> Self {
         let mut svc = self.spec("type", json!("LoadBalancer"));
-        let ingress = [false, true].map(|v6| json!({ "ip": vip_of(svc.number, v6), "ipMode": mode }));
+        let ingress =
+            [false, true].map(|v6| json!({ "ip": vip_of(svc.number, v6), "ipMode": mode }));
         svc.object["status"] = json!({ "loadBalancer": { "ingress": ingress } });
         svc
     }
@@ -182,8 +187,7 @@ impl Ep {
 
     /// With other conditions, as the slice has them; `null` for those that it does not have.
     pub fn conditions(mut self, ready: Value, serving: Value, terminating: Value) -> Self {
-        self.conditions =
-            json!({ "ready": ready, "serving": serving, "terminating": terminating });
+        self.conditions = json!({ "ready": ready, "serving": serving, "terminating": terminating });
         self
     }
 

@@ -77,7 +77,11 @@ impl Talker {
             stop: Arc::clone(&stop),
             fates: Arc::clone(&fates),
         };
-        let how = if connected { "connected" } else { "unconnected" };
+        let how = if connected {
+            "connected"
+        } else {
+            "unconnected"
+        };
         let what = format!("{how} socket in {} to {to}", from.name());
         // In the namespace: a socket hook asks where its caller is.
         let thread = from.spawn(move || talk.run());
@@ -232,7 +236,11 @@ impl Loop {
 
     fn heard_of_the_young(&self) -> bool {
         let fates = lock(&self.fates);
-        fates.iter().rev().take(YOUNG).all(|fate| *fate != Fate::Lost)
+        fates
+            .iter()
+            .rev()
+            .take(YOUNG)
+            .all(|fate| *fate != Fate::Lost)
     }
 
     fn note(&self, answer: &[u8]) {

@@ -12,7 +12,9 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use tidegate_rig::{Agent, AgentSpec, EchoServer, Netns, Pod, TwoNodes, sweep_own_at_exit};
+use tidegate_rig::{
+    Agent, AgentSpec, EchoServer, Netns, Pod, TwoNodes, XdpPass, sweep_own_at_exit,
+};
 
 use crate::{
     setup::TARGET,
@@ -28,6 +30,7 @@ pub struct World {
     pub echoes: Vec<EchoServer>,
     /// Machines that a test added.
     pub extra: Vec<Netns>,
+    _awake: Vec<XdpPass>,
     pub scene: TwoNodes,
     marks: AtomicU16,
 }
@@ -39,16 +42,17 @@ pub struct WorldBuilder {
     args: Vec<String>,
     pods_unknown: bool,
     no_agent: bool,
+    xdp: bool,
 }
 
 /// One world for all tests of a program, one test at a time. It goes when the program ends.
-pub struct Shared {
-    world: Mutex<Option<World>>,
-    build: fn() -> Result<World>,
+pub struct Shared<T = World> {
+    world: Mutex<Option<T>>,
+    build: fn() -> Result<T>,
 }
 
 /// The world, for the one test that has it now.
-pub struct Borrowed<'a>(MutexGuard<'a, Option<World>>);
+pub struct Borrowed<'a, T = World>(MutexGuard<'a, Option<T>>);
 
 impl World {
     /// Three pods on node A, two on node B; the client has routes to Services' addresses.
@@ -58,6 +62,7 @@ impl World {
             args: vec!["--service-cidr".into(), "10.96.0.0/12,fd00:96::/112".into()],
             pods_unknown: false,
             no_agent: false,
+            xdp: false,
         }
     }
 
@@ -178,10 +183,22 @@ impl WorldBuilder {
         self
     }
 
+    /// The uplink gets XDP, which on a veth works without offloads only.
+    pub fn xdp(mut self) -> Self {
+        self.xdp = true;
+        self
+    }
+
     pub fn build(self) -> Result<World> {
         let scene = TwoNodes::builder()
             .pods(self.pods[0], self.pods[1])
+            .offloads(!self.xdp)
             .build()?;
+        // Else frames that XDP sends back wait at the far end.
+        let mut awake = Vec::new();
+        if self.xdp {
+            awake.push(XdpPass::attach(&scene.lan, "nodea")?);
+        }
         let [v4, v6] = scene.a.addresses();
         scene.client.ip(&format!(
             "route add 10.96.0.0/12 via {v4}\nroute add fd00:96::/112 via {v6}\n\
@@ -193,6 +210,9 @@ impl WorldBuilder {
             .map(|pod| EchoServer::start(&pod.ns, &pod.name, TARGET))
             .collect::<Result<_>>()?;
         let mut spec = AgentSpec::new(&scene, &scene.a)?.args(self.args);
+        if self.xdp {
+            spec = spec.attach("xdp");
+        }
         if self.pods_unknown {
             spec = spec.pods_unknown();
         }
@@ -205,14 +225,15 @@ impl WorldBuilder {
             spec,
             echoes,
             extra: Vec::new(),
+            _awake: awake,
             scene,
             marks: AtomicU16::new(1),
         })
     }
 }
 
-impl Shared {
-    pub const fn new(build: fn() -> Result<World>) -> Self {
+impl<T> Shared<T> {
+    pub const fn new(build: fn() -> Result<T>) -> Self {
         Self {
             world: Mutex::new(None),
             build,
@@ -220,7 +241,7 @@ impl Shared {
     }
 
     /// Builds it for the first who asks, and waits for the one who has it.
-    pub fn borrow(&self) -> Result<Borrowed<'_>> {
+    pub fn borrow(&self) -> Result<Borrowed<'_, T>> {
         // A test that failed has left its Services behind, which are nobody else's.
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         if world.is_none() {
@@ -231,16 +252,20 @@ impl Shared {
     }
 }
 
-impl Deref for Borrowed<'_> {
-    type Target = World;
+impl<T> Deref for Borrowed<'_, T> {
+    type Target = T;
 
-    fn deref(&self) -> &World {
-        self.0.as_ref().unwrap_or_else(|| unreachable!("it was built"))
+    fn deref(&self) -> &T {
+        self.0
+            .as_ref()
+            .unwrap_or_else(|| unreachable!("it was built"))
     }
 }
 
-impl DerefMut for Borrowed<'_> {
-    fn deref_mut(&mut self) -> &mut World {
-        self.0.as_mut().unwrap_or_else(|| unreachable!("it was built"))
+impl<T> DerefMut for Borrowed<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0
+            .as_mut()
+            .unwrap_or_else(|| unreachable!("it was built"))
     }
 }

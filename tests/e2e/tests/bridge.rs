@@ -17,7 +17,7 @@ const ONE: ServiceSpec = ServiceSpec {
 };
 
 #[test]
-fn pods_behind_a_bridge_are_clients_and_backends_and_their_own_backends() -> Result<()> {
+fn rule_3_3_6_pods_behind_a_bridge_are_clients_and_backends_and_their_own_backends() -> Result<()> {
     let mut scene = Scene::new()?;
     let (node, client) = build(&mut scene)?;
     let _echoes: Vec<EchoServer> = node

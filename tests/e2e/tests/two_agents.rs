@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tidegate_e2e::{Ep, Outcome, Proto, Svc, World, probe, served_by, settled, silent};
+use tidegate_e2e::{
+    Ep, Outcome, Proto, Shared, Svc, World, all_silent, probe, served_by, settled, silent,
+};
 use tidegate_rig::{Agent, AgentSpec, EchoServer};
 
 struct Pair {
@@ -12,6 +14,8 @@ struct Pair {
     _b: Agent,
     marks: AtomicU16,
 }
+
+static PAIR: Shared<Pair> = Shared::new(|| Pair::new(&[]));
 
 impl Pair {
     /// `args` are for the agent on node B.
@@ -36,19 +40,26 @@ impl Pair {
     }
 
     fn node_port(&self, svc: &Svc, on_b: bool, v6: bool) -> std::net::SocketAddr {
-        let node = if on_b { &self.world.scene.b } else { &self.world.scene.a };
+        let node = if on_b {
+            &self.world.scene.b
+        } else {
+            &self.world.scene.a
+        };
         svc.node_port(node.addresses()[usize::from(v6)])
     }
 }
 
 #[test]
 fn rule_3_1_14_every_client_reaches_every_backend_through_either_node() -> Result<()> {
-    let pair = Pair::new(&[])?;
+    let pair = PAIR.borrow()?;
     let (world, svc) = (&pair.world, Svc::new("both", 1));
     for pod in [world.a(1), world.b(1)] {
         pair.put(&svc, &[Ep::of(pod)])?;
         for v6 in [false, true] {
-            let (on_a, on_b) = (pair.node_port(&svc, false, v6), pair.node_port(&svc, true, v6));
+            let (on_a, on_b) = (
+                pair.node_port(&svc, false, v6),
+                pair.node_port(&svc, true, v6),
+            );
             for (from, to) in [
                 (&world.scene.client, on_a),
                 (&world.scene.client, on_b),
@@ -71,7 +82,7 @@ fn rule_3_1_14_every_client_reaches_every_backend_through_either_node() -> Resul
 
 #[test]
 fn rule_3_3_8_a_pod_reaches_itself_through_the_other_nodes_node_port() -> Result<()> {
-    let pair = Pair::new(&[])?;
+    let pair = PAIR.borrow()?;
     let (world, svc) = (&pair.world, Svc::new("detour", 2));
     let a1 = world.a(1);
     pair.put(&svc, &[Ep::of(a1)])?;
@@ -90,20 +101,24 @@ fn rule_3_3_8_a_pod_reaches_itself_through_the_other_nodes_node_port() -> Result
 
 #[test]
 fn rule_2_3_8_a_pod_at_another_nodes_node_port_is_a_stranger_under_policy_local() -> Result<()> {
-    let pair = Pair::new(&[])?;
-    let (world, svc) = (&pair.world, Svc::new("stranger", 3).external_policy("Local"));
+    let pair = PAIR.borrow()?;
+    let (world, svc) = (
+        &pair.world,
+        Svc::new("stranger", 3).external_policy("Local"),
+    );
     pair.put(&svc, &[Ep::of(world.a(1))])?;
+    let mut strangers = Vec::new();
     for v6 in [false, true] {
         for proto in Proto::BOTH {
             let to = pair.node_port(&svc, true, v6);
+            // A process of node A is translated only for addresses of its own node.
             for from in [&world.a(2).ns, &world.scene.a.ns, &world.scene.client] {
-                // A process of node A is translated only for addresses of its own node.
-                silent(from, proto, to)?;
+                strangers.push((from, proto, to));
             }
             served_by(&world.b(2).ns, proto, to, &[&world.a(1).name])?;
         }
     }
-    Ok(())
+    all_silent(&strangers)
 }
 
 #[test]
@@ -122,12 +137,17 @@ fn rule_2_3_8_and_3_4_1_with_a_pod_cidr_the_other_node_knows_a_pod_by_its_addres
     }
     pair.put(&svc, &[Ep::of(world.a(1))])?;
     // Not a pod's address, so a stranger as before.
-    silent(&world.scene.client, Proto::Tcp, pair.node_port(&svc, true, false))
+    silent(
+        &world.scene.client,
+        Proto::Tcp,
+        pair.node_port(&svc, true, false),
+    )
 }
 
 #[test]
-fn rule_3_1_15_and_3_2_9_the_backend_on_the_other_node_sees_the_pod_and_direct_traffic_is_untouched() -> Result<()> {
-    let pair = Pair::new(&[])?;
+fn rule_3_1_15_and_3_2_9_the_backend_on_the_other_node_sees_the_pod_and_direct_traffic_is_untouched()
+-> Result<()> {
+    let pair = PAIR.borrow()?;
     let (world, svc) = (&pair.world, Svc::new("seen", 5));
     pair.put(&svc, &[Ep::of(world.b(1))])?;
     let _more = EchoServer::start(&world.b(1).ns, "other-port", 7000)?;
@@ -140,7 +160,10 @@ fn rule_3_1_15_and_3_2_9_the_backend_on_the_other_node_sees_the_pod_and_direct_t
                 let Outcome::Answered(answer) = &outcome else {
                     bail!("{proto:?} to {to}: {outcome:?}");
                 };
-                ensure!(answer.seen_as.ip().to_canonical() == own, "{to}: {answer:?}");
+                ensure!(
+                    answer.seen_as.ip().to_canonical() == own,
+                    "{to}: {answer:?}"
+                );
             }
         }
     }

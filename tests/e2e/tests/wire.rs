@@ -8,7 +8,7 @@ use tidegate_e2e::{Proto, ServiceSpec, Setup, ask_from, ask_many};
 use tidegate_rig::{Capture, Netns};
 
 #[test]
-fn with_offloads_the_client_sees_only_what_it_dialled_and_right_checksums() -> Result<()> {
+fn rule_5_6_10_with_offloads_the_client_sees_only_what_it_dialled_and_right_checksums() -> Result<()> {
     watch("auto", true)
 }
 
@@ -117,7 +117,7 @@ fn both(one: &Netns, two: &Netns, proto: Proto, port: u16, to: [SocketAddr; 2]) 
 }
 
 #[test]
-fn bulk_data_gets_through_a_node_port_with_offloads_on() -> Result<()> {
+fn rule_5_6_11_bulk_data_gets_through_a_node_port_with_offloads_on() -> Result<()> {
     let setup = Setup::new("auto", true, &[])?;
     let server = &setup.scene.b.pods[0];
     // The client reaches the pod directly through node B, so that both ways cross one node.

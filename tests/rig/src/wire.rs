@@ -35,7 +35,12 @@ impl Wire {
     pub fn send(&self, frame: &[u8]) -> Result<()> {
         // SAFETY: the kernel reads `frame.len()` bytes of a slice that lives.
         let sent = unsafe {
-            libc::send(self.socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0)
+            libc::send(
+                self.socket.as_raw_fd(),
+                frame.as_ptr().cast(),
+                frame.len(),
+                0,
+            )
         };
         match usize::try_from(sent) {
             Ok(sent) if sent == frame.len() => Ok(()),
@@ -78,7 +83,12 @@ impl Wire {
         let millis = i32::try_from(within.as_millis()).unwrap_or(i32::MAX).max(1);
         // SAFETY: one entry that lives as long as the call.
         let ready = unsafe { libc::poll(&raw mut poll, 1, millis) };
-        ensure!(ready >= 0, "{}: poll: {}", self.what, Error::last_os_error());
+        ensure!(
+            ready >= 0,
+            "{}: poll: {}",
+            self.what,
+            Error::last_os_error()
+        );
         Ok(ready > 0)
     }
 }

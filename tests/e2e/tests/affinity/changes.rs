@@ -6,7 +6,8 @@ use tidegate_e2e::{Ep, Proto, Svc, backends, sticks};
 use crate::{clients, four, sticky, world};
 
 #[test]
-fn rule_4_11_and_4_12_a_backend_that_went_is_forgotten_and_not_remembered_when_it_returns() -> Result<()> {
+fn rule_4_11_and_4_12_a_backend_that_went_is_forgotten_and_not_remembered_when_it_returns()
+-> Result<()> {
     let world = world()?;
     let svc = sticky("returning", 31);
     let pods = [world.a(1), world.a(2), world.b(1), world.b(2)];

@@ -45,7 +45,10 @@ fn rule_4_6_and_4_7_and_4_8_new_flows_refresh_a_record_and_old_flows_do_not() ->
     for round in 0..5 {
         std::thread::sleep(WITHIN);
         let again = ask(&all)?;
-        ensure!(again == first, "round {round}: {first:?}, and then {again:?}");
+        ensure!(
+            again == first,
+            "round {round}: {first:?}, and then {again:?}"
+        );
     }
     // 4.7 and 4.8: connections that talk all the time do not keep the record.
     let mut streams: Vec<TcpStream> = Vec::new();
@@ -59,20 +62,29 @@ fn rule_4_6_and_4_7_and_4_8_new_flows_refresh_a_record_and_old_flows_do_not() ->
     while std::time::Instant::now() < until {
         for stream in &mut streams {
             stream.write_all(b"talk")?;
-            stream.read_exact(&mut [0; 4]).context("a flow that was established before")?;
+            stream
+                .read_exact(&mut [0; 4])
+                .context("a flow that was established before")?;
         }
         std::thread::sleep(Duration::from_millis(200));
     }
     let later = ask(&all)?;
     let moved = |wanted: Proto| {
         let pairs = all.iter().zip(first.iter().zip(&later));
-        pairs.filter(|((_, proto, _), (one, two))| *proto == wanted && one != two).count()
+        pairs
+            .filter(|((_, proto, _), (one, two))| *proto == wanted && one != two)
+            .count()
     };
     // Eight clients of each protocol, four endpoints: all stay by chance in one of 65,536 cases.
-    ensure!(moved(Proto::Tcp) > 0 && moved(Proto::Udp) > 0, "{first:?}, and then {later:?}");
+    ensure!(
+        moved(Proto::Tcp) > 0 && moved(Proto::Udp) > 0,
+        "{first:?}, and then {later:?}"
+    );
     for (stream, backend) in streams.iter_mut().zip(backends) {
         stream.write_all(b"talk").with_context(|| backend.clone())?;
-        stream.read_exact(&mut [0; 4]).with_context(|| backend.clone())?;
+        stream
+            .read_exact(&mut [0; 4])
+            .with_context(|| backend.clone())?;
     }
     Ok(())
 }

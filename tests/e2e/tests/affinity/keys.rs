@@ -6,7 +6,8 @@ use tidegate_e2e::{Proto, Svc, backends, sticks};
 use crate::{clients, four, sticky, world};
 
 #[test]
-fn rule_4_21_and_4_1_fifteen_requests_of_a_client_hit_one_pod_and_without_affinity_more() -> Result<()> {
+fn rule_4_21_and_4_1_fifteen_requests_of_a_client_hit_one_pod_and_without_affinity_more()
+-> Result<()> {
     let world = world()?;
     let (on, off) = (sticky("on", 1), Svc::new("off", 2));
     world.put(&on, &four(&world))?;
@@ -55,7 +56,8 @@ fn rule_4_3_all_frontends_of_a_service_port_share_a_record() -> Result<()> {
 }
 
 #[test]
-fn rule_4_4_and_4_5_and_1_7_1_protocols_services_and_families_have_records_of_their_own() -> Result<()> {
+fn rule_4_4_and_4_5_and_1_7_1_protocols_services_and_families_have_records_of_their_own()
+-> Result<()> {
     let world = world()?;
     let mut seen = Vec::new();
     for number in [4, 5, 6] {
@@ -72,15 +74,25 @@ fn rule_4_4_and_4_5_and_1_7_1_protocols_services_and_families_have_records_of_th
         }
     }
     // Four endpoints: by chance twelve clients agree in one of 4^12 cases.
-    ensure!(seen.iter().any(|[tcp, udp, ..]| tcp != udp), "protocols share: {seen:?}");
-    ensure!(seen.iter().any(|[tcp, _, tcp6, _]| tcp != tcp6), "families share: {seen:?}");
+    ensure!(
+        seen.iter().any(|[tcp, udp, ..]| tcp != udp),
+        "protocols share: {seen:?}"
+    );
+    ensure!(
+        seen.iter().any(|[tcp, _, tcp6, _]| tcp != tcp6),
+        "families share: {seen:?}"
+    );
     let services: Vec<_> = seen.chunks(4).collect();
-    ensure!(services[0] != services[1] || services[1] != services[2], "Services share: {seen:?}");
+    ensure!(
+        services[0] != services[1] || services[1] != services[2],
+        "Services share: {seen:?}"
+    );
     Ok(())
 }
 
 #[test]
-fn rule_4_2_and_4_16_and_4_17_clients_stick_each_for_itself_also_when_they_are_masqueraded() -> Result<()> {
+fn rule_4_2_and_4_16_and_4_17_clients_stick_each_for_itself_also_when_they_are_masqueraded()
+-> Result<()> {
     let world = world()?;
     let mut differ = 0;
     for number in 11..16 {
@@ -90,7 +102,12 @@ fn rule_4_2_and_4_16_and_4_17_clients_stick_each_for_itself_also_when_they_are_m
         world.put(&svc, &endpoints)?;
         let to = svc.node_port(world.node_address(false));
         let mut pods = Vec::new();
-        for from in [&world.scene.client, &world.scene.b.ns, &world.a(2).ns, &world.a(3).ns] {
+        for from in [
+            &world.scene.client,
+            &world.scene.b.ns,
+            &world.a(2).ns,
+            &world.a(3).ns,
+        ] {
             pods.push(sticks(from, Proto::Tcp, to, 6)?);
         }
         // The two off-cluster clients, and the two pods of one node.

@@ -28,5 +28,8 @@ fn clients(world: &World) -> [&Netns; 4] {
 use tidegate_rig::TwoNodes;
 
 fn sticky(name: &str, number: u8) -> Svc {
-    Svc::new(name, number).with_vip().with_external_ip().affinity(10_800)
+    Svc::new(name, number)
+        .with_vip()
+        .with_external_ip()
+        .affinity(10_800)
 }

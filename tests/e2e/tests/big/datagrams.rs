@@ -25,7 +25,10 @@ pub(crate) fn echo(socket: &UdpSocket, to: SocketAddr, size: usize) -> Result<St
             Ok((length, from)) => {
                 ensure!(from == to, "the answer came from {from}");
                 let answer = &buffer[..length];
-                let end = answer.iter().position(|&byte| byte == b'\n').context("no line")?;
+                let end = answer
+                    .iter()
+                    .position(|&byte| byte == b'\n')
+                    .context("no line")?;
                 ensure!(answer[end + 1..] == payload, "another payload came back");
                 return Ok(EchoServer::parse(std::str::from_utf8(&answer[..end])?)?.0);
             }
@@ -37,7 +40,11 @@ pub(crate) fn echo(socket: &UdpSocket, to: SocketAddr, size: usize) -> Result<St
 
 /// An unconnected socket that does not wait for ever.
 pub(crate) fn socket(like: SocketAddr) -> Result<UdpSocket> {
-    let socket = UdpSocket::bind(if like.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" })?;
+    let socket = UdpSocket::bind(if like.is_ipv6() {
+        "[::]:0"
+    } else {
+        "0.0.0.0:0"
+    })?;
     socket.set_read_timeout(Some(Duration::from_secs(3)))?;
     Ok(socket)
 }
@@ -80,6 +87,12 @@ fn everywhere(world: &World, svc: &Svc) -> Result<()> {
 fn rule_5_6_1_and_5_6_2_datagrams_of_64_kib_pass_through_every_frontend_both_ways() -> Result<()> {
     let world = world()?;
     everywhere(&world, &Svc::new("large", 1).with_vip())
+}
+
+#[test]
+fn rule_5_6_1_datagrams_of_64_kib_pass_where_xdp_comes_first() -> Result<()> {
+    let world = World::builder().pods(2, 1).xdp().build()?;
+    everywhere(&world, &Svc::new("large-xdp", 1).with_vip())
 }
 
 #[test]

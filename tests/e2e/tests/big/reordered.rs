@@ -62,7 +62,11 @@ impl Sender {
         let mut heard = Ok(());
         for _ in 0..TRIES {
             let mut pieces = self.pieces(next_id(), to, &payload);
-            ensure!(pieces.len() == size.div_ceil(PIECE), "{} fragments", pieces.len());
+            ensure!(
+                pieces.len() == size.div_ceil(PIECE),
+                "{} fragments",
+                pieces.len()
+            );
             order(&mut pieces);
             for piece in &pieces {
                 self.wire.send(piece)?;
@@ -112,7 +116,9 @@ fn in_all_orders(world: &World, svc: &Svc, sizes: &[usize]) -> Result<()> {
                 (from_a_pod(world, v6)?, svc.cluster(v6)),
             ] {
                 // Neighbours must be known: nobody waits for a raw sender's.
-                sender.ask(to, PIECE / 2, ORDERS[0].1).context("one piece")?;
+                sender
+                    .ask(to, PIECE / 2, ORDERS[0].1)
+                    .context("one piece")?;
                 for (what, order) in ORDERS {
                     for &size in sizes {
                         let asked = sender.ask(to, size, order);

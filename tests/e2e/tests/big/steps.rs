@@ -15,7 +15,10 @@ use crate::datagrams::{echo, socket};
 
 /// At this node: a client on a link of 9000, and pods and the LAN on links of 1500.
 static HERE: Shared = Shared::new(|| {
-    let mut world = World::builder().pods(2, 1).args(&["--uplink", "eth*"]).build()?;
+    let mut world = World::builder()
+        .pods(2, 1)
+        .args(&["--uplink", "eth*"])
+        .build()?;
     let wide = add_client(&mut world, "a", 9000)?;
     world.extra.push(wide);
     for pod in [world.a(1), world.a(2), world.b(1)] {
@@ -44,7 +47,11 @@ static BEYOND: Shared = Shared::new(|| {
 /// A machine at another cable of a node, which is its router.
 fn add_client(world: &mut World, node: &str, mtu: u32) -> Result<Netns> {
     let client = world.scene.scene_mut().netns("wide")?;
-    let node = if node == "a" { &world.scene.a } else { &world.scene.b };
+    let node = if node == "a" {
+        &world.scene.a
+    } else {
+        &world.scene.b
+    };
     for ns in [&client, &node.ns] {
         for scope in ["all", "default"] {
             ns.sysctl(&format!("ipv6.conf.{scope}.accept_dad"), 0)?;
@@ -81,7 +88,9 @@ fn transfer(from: &Netns, to: SocketAddr) -> Result<()> {
             let writer = scope.spawn(|| (&stream).write_all(&sent));
             let heard = read_back(&stream, BYTES);
             // A writer that waits for a dead peer would wait for ever.
-            let _shut = heard.is_err().then(|| stream.shutdown(std::net::Shutdown::Both));
+            let _shut = heard
+                .is_err()
+                .then(|| stream.shutdown(std::net::Shutdown::Both));
             drop(writer.join());
             heard
         })?;
@@ -128,7 +137,8 @@ fn learns(from: &Netns, to: SocketAddr, size: usize, path: usize) -> Result<()> 
 
 /// What earlier connections learnt of their paths.
 fn forget(ns: &Netns) -> Result<()> {
-    ns.sh("ip -4 route flush cache; ip -6 route flush cache").map(|_said| ())
+    ns.sh("ip -4 route flush cache; ip -6 route flush cache")
+        .map(|_said| ())
 }
 
 fn here() -> Result<(Borrowed<'static>, Netns)> {
@@ -144,7 +154,8 @@ fn rule_5_5_11_and_5_5_4_tcp_passes_from_9000_to_1500_at_this_node() -> Result<(
     for pod in [world.a(1), world.b(1)] {
         world.put(&svc, &[Ep::of(pod)])?;
         for v6 in [false, true] {
-            transfer(&wide, svc.node_port(world.node_address(v6))).with_context(|| pod.name.clone())?;
+            transfer(&wide, svc.node_port(world.node_address(v6)))
+                .with_context(|| pod.name.clone())?;
         }
     }
     Ok(())

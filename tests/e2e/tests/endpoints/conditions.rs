@@ -12,13 +12,18 @@ fn rule_1_3_10_missing_conditions_mean_ready_and_serving() -> Result<()> {
     let svc = Svc::new("missing", 11);
     let a1 = world.a(1);
     let none = Value::Null;
-    world.put(&svc, &[Ep::of(a1).conditions(none.clone(), none.clone(), none)])?;
+    world.put(
+        &svc,
+        &[Ep::of(a1).conditions(none.clone(), none.clone(), none)],
+    )?;
     for proto in Proto::BOTH {
         served_by(&world.a(2).ns, proto, svc.cluster(false), &[&a1.name])?;
     }
     let mut objects = svc.objects(&[Ep::of(a1)]);
     for slice in &mut objects[1..] {
-        slice["endpoints"][0].as_object_mut().map(|it| it.remove("conditions"));
+        slice["endpoints"][0]
+            .as_object_mut()
+            .map(|it| it.remove("conditions"));
     }
     world.put_objects(&svc.name, &objects)?;
     for proto in Proto::BOTH {
@@ -42,7 +47,11 @@ fn rule_2_1_3_and_2_1_4_an_endpoint_needs_both_bits_to_be_the_last_resort() -> R
         for proto in Proto::BOTH {
             for v6 in [false, true] {
                 refused(&world.a(2).ns, proto, svc.cluster(v6))?;
-                refused(&world.scene.client, proto, svc.node_port(world.node_address(v6)))?;
+                refused(
+                    &world.scene.client,
+                    proto,
+                    svc.node_port(world.node_address(v6)),
+                )?;
             }
         }
     }
@@ -62,8 +71,18 @@ fn rule_2_1_1_only_ready_endpoints_of_a_mixture_serve() -> Result<()> {
     ];
     world.put(&svc, &endpoints)?;
     for proto in Proto::BOTH {
-        served_by(&world.a(3).ns, proto, svc.cluster(false), &[&a1.name, &b2.name])?;
-        served_by(&world.scene.a.ns, proto, svc.cluster(true), &[&a1.name, &b2.name])?;
+        served_by(
+            &world.a(3).ns,
+            proto,
+            svc.cluster(false),
+            &[&a1.name, &b2.name],
+        )?;
+        served_by(
+            &world.scene.a.ns,
+            proto,
+            svc.cluster(true),
+            &[&a1.name, &b2.name],
+        )?;
     }
     Ok(())
 }
@@ -76,7 +95,12 @@ fn rule_2_1_7_ready_is_trusted_whatever_the_other_conditions_say() -> Result<()>
     let published = Ep::of(a1).conditions(json!(true), json!(false), json!(true));
     world.put(&svc, &[published, Ep::of(b1)])?;
     for proto in Proto::BOTH {
-        served_by(&world.a(2).ns, proto, svc.cluster(false), &[&a1.name, &b1.name])?;
+        served_by(
+            &world.a(2).ns,
+            proto,
+            svc.cluster(false),
+            &[&a1.name, &b1.name],
+        )?;
         let node_port = svc.node_port(world.node_address(true));
         served_by(&world.scene.client, proto, node_port, &[&a1.name, &b1.name])?;
     }
@@ -90,7 +114,9 @@ fn rule_1_3_11_an_endpoint_without_a_node_that_is_not_seen_here_is_not_local() -
     let b1 = world.b(1);
     let mut objects = svc.objects(&[Ep::of(b1)]);
     for slice in &mut objects[1..] {
-        slice["endpoints"][0].as_object_mut().map(|it| it.remove("nodeName"));
+        slice["endpoints"][0]
+            .as_object_mut()
+            .map(|it| it.remove("nodeName"));
     }
     world.put_objects(&svc.name, &objects)?;
     for proto in Proto::BOTH {

@@ -80,7 +80,9 @@ fn rule_2_1_2_terminating_endpoints_serve_with_external_policy_cluster() -> Resu
 #[test]
 fn rule_2_1_2_terminating_endpoints_serve_with_external_policy_local_on_their_node() -> Result<()> {
     let world = world()?;
-    let svc = Svc::new("external-local", 5).with_vip().external_policy("Local");
+    let svc = Svc::new("external-local", 5)
+        .with_vip()
+        .external_policy("Local");
     let (a1, b1) = (world.a(1), world.b(1));
     world.put(&svc, &[Ep::of(a1).terminating(), Ep::of(b1).terminating()])?;
     for proto in Proto::BOTH {

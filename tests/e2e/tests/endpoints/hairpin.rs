@@ -6,13 +6,11 @@ use tidegate_e2e::{Ep, Outcome, Proto, Svc, probe};
 use crate::world;
 
 #[test]
-fn rule_3_3_1_and_3_3_3_a_pod_reaches_itself_through_every_frontend_under_every_policy() -> Result<()> {
+fn rule_3_3_1_and_3_3_3_a_pod_reaches_itself_through_every_frontend_under_every_policy()
+-> Result<()> {
     let world = world()?;
     let a1 = world.a(1);
-    for (number, internal, external) in [
-        (41, "Cluster", "Cluster"),
-        (42, "Local", "Local"),
-    ] {
+    for (number, internal, external) in [(41, "Cluster", "Cluster"), (42, "Local", "Local")] {
         let svc = Svc::new(&format!("self-{number}"), number)
             .with_vip()
             .with_external_ip()
@@ -21,7 +19,12 @@ fn rule_3_3_1_and_3_3_3_a_pod_reaches_itself_through_every_frontend_under_every_
         world.put(&svc, &[Ep::of(a1)])?;
         for v6 in [false, true] {
             let node = world.node_address(v6);
-            for to in [svc.cluster(v6), svc.node_port(node), svc.vip(v6), svc.external(v6)] {
+            for to in [
+                svc.cluster(v6),
+                svc.node_port(node),
+                svc.vip(v6),
+                svc.external(v6),
+            ] {
                 for proto in Proto::BOTH {
                     let outcome = probe(&a1.ns, proto, to);
                     let Outcome::Answered(answer) = &outcome else {

@@ -34,7 +34,8 @@ fn dials<'a>(world: &'a World, svc: &Svc, v6: bool) -> Vec<(&'a Netns, SocketAdd
 }
 
 #[test]
-fn rule_2_4_1_and_2_4_4_every_frontend_refuses_without_endpoints_under_every_policy() -> Result<()> {
+fn rule_2_4_1_and_2_4_4_every_frontend_refuses_without_endpoints_under_every_policy() -> Result<()>
+{
     let world = world()?;
     for (number, (internal, external)) in [
         ("Cluster", "Cluster"),
@@ -68,8 +69,15 @@ fn rule_2_4_2_and_2_3_1_and_2_3_2_local_without_local_endpoints_is_silent() -> R
         world.put(&svc, &[Ep::of(b1)])?;
         for v6 in [false, true] {
             let node_port = svc.node_port(world.node_address(v6));
-            let (pod, client) = ((&world.a(2).ns, svc.cluster(v6)), (&world.scene.client, node_port));
-            let (closed, open) = if internal == "Local" { (pod, client) } else { (client, pod) };
+            let (pod, client) = (
+                (&world.a(2).ns, svc.cluster(v6)),
+                (&world.scene.client, node_port),
+            );
+            let (closed, open) = if internal == "Local" {
+                (pod, client)
+            } else {
+                (client, pod)
+            };
             for proto in Proto::BOTH {
                 let before = world.counted("no_local_endpoint")?;
                 silent(closed.0, proto, closed.1)?;

@@ -6,7 +6,8 @@ use tidegate_e2e::{Ep, Outcome, Proto, Svc, probe, silent};
 use crate::world;
 
 #[test]
-fn rule_2_3_4_and_2_3_5_and_2_3_6_pods_and_the_node_are_short_circuited_to_another_node() -> Result<()> {
+fn rule_2_3_4_and_2_3_5_and_2_3_6_pods_and_the_node_are_short_circuited_to_another_node()
+-> Result<()> {
     let world = world()?;
     let svc = Svc::new("short", 51)
         .with_vip()
@@ -25,7 +26,10 @@ fn rule_2_3_4_and_2_3_5_and_2_3_6_pods_and_the_node_are_short_circuited_to_anoth
                         bail!("{proto:?} {} to {to}: {outcome:?}", from.name());
                     };
                     let seen = answer.seen_as.ip().to_canonical();
-                    ensure!(seen == source && answer.backend == b1.name, "{to}: {answer:?}");
+                    ensure!(
+                        seen == source && answer.backend == b1.name,
+                        "{to}: {answer:?}"
+                    );
                 }
                 silent(&world.scene.client, proto, to)?;
             }
@@ -35,7 +39,8 @@ fn rule_2_3_4_and_2_3_5_and_2_3_6_pods_and_the_node_are_short_circuited_to_anoth
 }
 
 #[test]
-fn rule_2_3_3_the_external_policy_of_a_service_without_external_frontends_is_nothing() -> Result<()> {
+fn rule_2_3_3_the_external_policy_of_a_service_without_external_frontends_is_nothing() -> Result<()>
+{
     let world = world()?;
     let svc = Svc::internal("inside", 52).external_policy("Local");
     let b1 = world.b(1);
@@ -52,14 +57,25 @@ fn rule_3_1_2_a_host_socket_keeps_the_source_that_it_is_bound_to() -> Result<()>
     let world = world()?;
     let svc = Svc::new("bound", 53);
     let second = "192.168.1.22";
-    world.scene.a.ns.ip(&format!("addr add {second}/24 dev eth0"))?;
+    world
+        .scene
+        .a
+        .ns
+        .ip(&format!("addr add {second}/24 dev eth0"))?;
     for pod in [world.b(1), world.a(1)] {
         world.put(&svc, &[Ep::of(pod)])?;
         let outcome = world.scene.a.ns.run(|| bound(second, svc.cluster(false)));
         let seen = outcome?;
-        ensure!(seen.starts_with(&format!("{} saw {second}:", pod.name)), "{seen}");
+        ensure!(
+            seen.starts_with(&format!("{} saw {second}:", pod.name)),
+            "{seen}"
+        );
     }
-    world.scene.a.ns.ip(&format!("addr del {second}/24 dev eth0"))
+    world
+        .scene
+        .a
+        .ns
+        .ip(&format!("addr del {second}/24 dev eth0"))
 }
 
 /// The greeting that a socket bound to `own` hears.

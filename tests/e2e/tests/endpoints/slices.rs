@@ -22,7 +22,9 @@ fn rule_1_3_6_and_1_3_7_and_1_3_8_an_endpoint_moves_between_slices_without_a_gap
         let asking = scope.spawn(|| ask_until(&world, &svc, &over));
         let moved = move_about(&world, &svc, first, second);
         over.store(true, Ordering::Relaxed);
-        let asked = asking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let asked = asking
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         moved.and(asked)
     })?;
     ensure!(asked > 20, "only {asked} questions");
@@ -42,7 +44,10 @@ fn move_about(world: &World, svc: &Svc, first: &str, second: &str) -> Result<()>
         ensure!(weight(world, svc)? == 1, "the terminating twin counts");
         world.put_objects(second, &svc.slices("two", &[Ep::of(a1)]))?;
         world.put_objects(first, &svc.slices("one", &[Ep::of(a1).terminating()]))?;
-        ensure!(weight(world, svc)? == 1, "the terminating twin hides the ready one");
+        ensure!(
+            weight(world, svc)? == 1,
+            "the terminating twin hides the ready one"
+        );
         world.put_objects(first, &[])?;
         ensure!(weight(world, svc)? == 1, "gone with the other slice");
         let mut at_once = svc.slices("two", &[]).to_vec();
@@ -58,8 +63,15 @@ fn move_about(world: &World, svc: &Svc, first: &str, second: &str) -> Result<()>
 fn ask_until(world: &World, svc: &Svc, over: &AtomicBool) -> Result<usize> {
     let mut asked = 0;
     while !over.load(Ordering::Relaxed) {
-        let outcome = probe(&world.scene.client, Proto::Tcp, svc.node_port(world.node_address(false)));
-        ensure!(outcome.is_from(&world.a(1).name), "question {asked}: {outcome:?}");
+        let outcome = probe(
+            &world.scene.client,
+            Proto::Tcp,
+            svc.node_port(world.node_address(false)),
+        );
+        ensure!(
+            outcome.is_from(&world.a(1).name),
+            "question {asked}: {outcome:?}"
+        );
         asked += 1;
     }
     Ok(asked)
@@ -72,7 +84,8 @@ fn weight(world: &World, svc: &Svc) -> Result<u64> {
     let row = frontends
         .iter()
         .find(|row| row["address"] == cluster && row["proto"] == "TCP");
-    row.and_then(|row| row["backends"].as_u64()).context("no frontend")
+    row.and_then(|row| row["backends"].as_u64())
+        .context("no frontend")
 }
 
 /// A slice that has only this port.
@@ -88,14 +101,21 @@ fn rule_1_1_3_one_number_for_two_protocols_with_backends_of_their_own() -> Resul
     let world = world()?;
     let svc = Svc::new("dns", 62);
     let (a1, b1) = (world.a(1), world.b(1));
-    let tcp = svc.slices("tcp", &[Ep::of(a1)]).map(|slice| only(slice, "tcp"));
-    let udp = svc.slices("udp", &[Ep::of(b1)]).map(|slice| only(slice, "udp"));
+    let tcp = svc
+        .slices("tcp", &[Ep::of(a1)])
+        .map(|slice| only(slice, "tcp"));
+    let udp = svc
+        .slices("udp", &[Ep::of(b1)])
+        .map(|slice| only(slice, "udp"));
     let mut objects = vec![svc.object.clone()];
     objects.extend(tcp.iter().chain(&udp).cloned());
     world.put_objects(&svc.name, &objects)?;
     for v6 in [false, true] {
         let node_port = svc.node_port(world.node_address(v6));
-        for (from, to) in [(&world.a(2).ns, svc.cluster(v6)), (&world.scene.client, node_port)] {
+        for (from, to) in [
+            (&world.a(2).ns, svc.cluster(v6)),
+            (&world.scene.client, node_port),
+        ] {
             served_by(from, Proto::Tcp, to, &[&a1.name])?;
             served_by(from, Proto::Udp, to, &[&b1.name])?;
         }

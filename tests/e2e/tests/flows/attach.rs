@@ -11,10 +11,15 @@ fn rule_5_1_16_connections_that_were_there_before_the_agent_go_on() -> Result<()
     let mut world = World::builder().pods(2, 1).no_agent().build()?;
     let node = &world.scene.a;
     let _process = EchoServer::start(&node.ns, "process", 7000)?;
-    let routes = [(world.b(1).v4.to_string(), node.v4.to_string()),
-        (world.b(1).v6.to_string(), node.v6.to_string())];
+    let routes = [
+        (world.b(1).v4.to_string(), node.v4.to_string()),
+        (world.b(1).v6.to_string(), node.v6.to_string()),
+    ];
     for (pod, via) in routes {
-        world.scene.client.ip(&format!("route add {pod} via {via}"))?;
+        world
+            .scene
+            .client
+            .ip(&format!("route add {pod} via {via}"))?;
     }
     let mut streams = Vec::new();
     for v6 in [false, true] {
@@ -33,13 +38,18 @@ fn rule_5_1_16_connections_that_were_there_before_the_agent_go_on() -> Result<()
         }
     }
     let svc = Svc::new("late", 1);
-    world.spec.manifests.put(&svc.name, &svc.objects(&[Ep::of(world.b(1))]))?;
+    world
+        .spec
+        .manifests
+        .put(&svc.name, &svc.objects(&[Ep::of(world.b(1))]))?;
     for _ in 0..2 {
         world.replace_agent()?;
         served_by(&world.a(1).ns, Proto::Tcp, svc.cluster(false), &["podb1"])?;
         for (to, stream) in &mut streams {
             stream.write_all(b"still").with_context(|| to.to_string())?;
-            stream.read_exact(&mut [0; 5]).with_context(|| to.to_string())?;
+            stream
+                .read_exact(&mut [0; 5])
+                .with_context(|| to.to_string())?;
         }
     }
     Ok(())

@@ -7,7 +7,8 @@ use tidegate_rig::EchoServer;
 use crate::world;
 
 #[test]
-fn rule_3_2_8_and_3_1_17_and_3_3_7_processes_of_both_nodes_serve_pods_clients_and_the_node() -> Result<()> {
+fn rule_3_2_8_and_3_1_17_and_3_3_7_processes_of_both_nodes_serve_pods_clients_and_the_node()
+-> Result<()> {
     let world = world()?;
     let svc = Svc::new("on-nodes", 1);
     let (a, b) = (&world.scene.a, &world.scene.b);
@@ -23,15 +24,27 @@ fn rule_3_2_8_and_3_1_17_and_3_3_7_processes_of_both_nodes_serve_pods_clients_an
             // As in the master table; a process that meets itself has one of the node's addresses.
             for (from, to, source) in [
                 (&world.a(2).ns, svc.cluster(v6), pod),
-                (&world.a(2).ns, svc.node_port(own), if here { pod } else { own }),
-                (&world.scene.client, svc.node_port(own), if here { client } else { own }),
+                (
+                    &world.a(2).ns,
+                    svc.node_port(own),
+                    if here { pod } else { own },
+                ),
+                (
+                    &world.scene.client,
+                    svc.node_port(own),
+                    if here { client } else { own },
+                ),
                 (&a.ns, svc.cluster(v6), own),
                 (&a.ns, svc.node_port(own), own),
             ] {
                 for proto in Proto::BOTH {
                     let outcome = probe(from, proto, to);
                     let Outcome::Answered(answer) = &outcome else {
-                        bail!("{proto:?} {} to {to} on {}: {outcome:?}", from.name(), node.name);
+                        bail!(
+                            "{proto:?} {} to {to} on {}: {outcome:?}",
+                            from.name(),
+                            node.name
+                        );
                     };
                     let seen = answer.seen_as.ip().to_canonical();
                     ensure!(
@@ -52,7 +65,13 @@ fn rule_2_3_10_policy_local_goes_by_the_node_and_not_by_the_address() -> Result<
     let svc = Svc::new("by-node", 2).internal_policy("Local");
     let _server = EchoServer::start(&world.scene.a.ns, "nodea", 8080)?;
     // A process of this node counts; one of the other does not, for host processes too.
-    world.put(&svc, &[Ep::at(world.scene.a.addresses(), "nodea"), Ep::of(world.b(1))])?;
+    world.put(
+        &svc,
+        &[
+            Ep::at(world.scene.a.addresses(), "nodea"),
+            Ep::of(world.b(1)),
+        ],
+    )?;
     for proto in Proto::BOTH {
         for from in [&world.a(2).ns, &world.scene.a.ns] {
             tidegate_e2e::served_by(from, proto, svc.cluster(false), &["nodea"])?;

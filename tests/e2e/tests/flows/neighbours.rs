@@ -19,7 +19,11 @@ fn the_first_packet_of_a_flow_is_not_lost_when_a_neighbour_is_unknown() -> Resul
         for v6 in [false, true] {
             let to = svc.node_port(world.node_address(v6));
             for _ in 0..3 {
-                world.scene.a.ns.sh("ip neigh flush all; ip -6 neigh flush all")?;
+                world
+                    .scene
+                    .a
+                    .ns
+                    .sh("ip neigh flush all; ip -6 neigh flush all")?;
                 // One datagram, and no second one.
                 let answer = world.scene.client.run(|| Udp::bind(0, to)?.ask(to));
                 let answer = answer.with_context(|| format!("{to}, backend {}", pod.name))?;
@@ -48,13 +52,24 @@ fn rule_3_8_1_nobody_answers_arp_for_service_addresses() -> Result<()> {
         frame[6..12].copy_from_slice(&own);
         wire.send(&frame)?;
         // A reply, operation 2, of this address.
-        let is_reply = |it: &[u8]| it.len() >= 42 && it[12..14] == [8, 6] && it[21] == 2
-            && it[28..32] == ip.octets();
+        let is_reply = |it: &[u8]| {
+            it.len() >= 42 && it[12..14] == [8, 6] && it[21] == 2 && it[28..32] == ip.octets()
+        };
         Ok(wire.receive(within, is_reply)?.is_some())
     };
-    ensure!(ask(world.node_address(false), Duration::from_secs(5))?, "the node is deaf");
-    for ip in [svc.vip(false).ip(), svc.external(false).ip(), svc.cluster(false).ip()] {
-        ensure!(!ask(ip, Duration::from_millis(300))?, "somebody answered for {ip}");
+    ensure!(
+        ask(world.node_address(false), Duration::from_secs(5))?,
+        "the node is deaf"
+    );
+    for ip in [
+        svc.vip(false).ip(),
+        svc.external(false).ip(),
+        svc.cluster(false).ip(),
+    ] {
+        ensure!(
+            !ask(ip, Duration::from_millis(300))?,
+            "somebody answered for {ip}"
+        );
     }
     let _still = tidegate_e2e::probe(client, Proto::Tcp, svc.vip(false));
     Ok(())

@@ -19,16 +19,22 @@ use crate::world;
 fn tcp(frame: &[u8]) -> Option<(SocketAddr, SocketAddr, u32, u32, u8)> {
     let anatomy = dissect(frame).ok()?;
     let header = frame.get(anatomy.transport..anatomy.transport + 20)?;
-    let number = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let number = |at: usize| {
+        u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+    };
     let port = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
     (anatomy.protocol == 6).then(|| {
-        let (src, dst) = (SocketAddr::new(anatomy.src, port(0)), SocketAddr::new(anatomy.dst, port(2)));
+        let (src, dst) = (
+            SocketAddr::new(anatomy.src, port(0)),
+            SocketAddr::new(anatomy.dst, port(2)),
+        );
         (src, dst, number(4), number(8), header[13])
     })
 }
 
 #[test]
-fn rule_5_3_7_and_5_3_8_a_segment_outside_of_the_window_is_translated_and_harms_nobody() -> Result<()> {
+fn rule_5_3_7_and_5_3_8_a_segment_outside_of_the_window_is_translated_and_harms_nobody()
+-> Result<()> {
     let world = world()?;
     let svc = Svc::new("boom", 21);
     for pod in [world.a(1), world.b(1)] {
@@ -51,19 +57,32 @@ fn boom(world: &World, svc: &Svc, pod: &Pod, v6: bool) -> Result<()> {
     let sent = at_pod.receive(Duration::from_secs(5), |frame| {
         tcp(frame).is_some_and(|(src, _, _, _, flags)| src.port() == 8080 && flags & PSH != 0)
     })?;
-    let (src, dst, seq, ack, _) = sent.as_deref().and_then(tcp).context("the pod sent nothing")?;
+    let (src, dst, seq, ack, _) = sent
+        .as_deref()
+        .and_then(tcp)
+        .context("the pod sent nothing")?;
     let next_hop = mac_of(
-        if pod.node == "nodea" { &world.scene.a.ns } else { &world.scene.b.ns },
+        if pod.node == "nodea" {
+            &world.scene.a.ns
+        } else {
+            &world.scene.b.ns
+        },
         &pod.device,
     )?;
-    let far = Frame::tcp(src, dst).seq(seq.wrapping_sub(100_000)).ack(ack).flags(ACK | PSH);
+    let far = Frame::tcp(src, dst)
+        .seq(seq.wrapping_sub(100_000))
+        .ack(ack)
+        .flags(ACK | PSH);
     let far = far.payload("boom").macs(mac_of(&pod.ns, "eth0")?, next_hop);
     at_pod.send(&far.build())?;
     // It arrives as from the address that was dialled, and the client has no reason for a reset.
     let arrived = at_client.receive(Duration::from_secs(5), |frame| frame.ends_with(b"boom"))?;
     let arrived = arrived.context("it did not arrive")?;
     let (src, dst, ..) = tcp(&arrived).ok_or_else(|| anyhow!("no TCP"))?;
-    ensure!(src == to && dst == own, "{src} to {dst}, expected {to} to {own}");
+    ensure!(
+        src == to && dst == own,
+        "{src} to {dst}, expected {to} to {own}"
+    );
     stream.write_all(b"still")?;
     stream.read_exact(&mut [0; 5]).context("the connection")?;
     let reset = at_client.receive(Duration::from_millis(200), |frame| {

@@ -11,8 +11,12 @@ use tidegate_e2e::{Ep, Proto, Svc, Talker, World, all_silent, dial};
 use crate::world;
 
 #[test]
-fn rule_5_3_10_and_3_2_3_when_masquerade_ports_run_out_new_flows_fail_and_old_ones_live() -> Result<()> {
-    let world = World::builder().pods(1, 1).args(&["--masquerade-ports", "20000-20001"]).build()?;
+fn rule_5_3_10_and_3_2_3_when_masquerade_ports_run_out_new_flows_fail_and_old_ones_live()
+-> Result<()> {
+    let world = World::builder()
+        .pods(1, 1)
+        .args(&["--masquerade-ports", "20000-20001"])
+        .build()?;
     let svc = Svc::new("few-ports", 1);
     world.put(&svc, &[Ep::of(world.b(1))])?;
     let client = &world.scene.client;
@@ -24,16 +28,24 @@ fn rule_5_3_10_and_3_2_3_when_masquerade_ports_run_out_new_flows_fail_and_old_on
             let _greeting = stream.read(&mut [0; 256])?;
             streams.push(stream);
         }
-        let talkers = [Talker::start(client, to, false)?, Talker::start(client, to, false)?];
+        let talkers = [
+            Talker::start(client, to, false)?,
+            Talker::start(client, to, false)?,
+        ];
         for talker in &talkers {
             talker.hears_from(0, &world.b(1).name)?;
         }
         let before = world.counted("no_masquerade_port")?;
         all_silent(&Proto::BOTH.map(|proto| (client, proto, to)))?;
-        ensure!(world.counted("no_masquerade_port")? >= before + 2, "not for its port");
+        ensure!(
+            world.counted("no_masquerade_port")? >= before + 2,
+            "not for its port"
+        );
         for stream in &mut streams {
             stream.write_all(b"still")?;
-            stream.read_exact(&mut [0; 5]).context("an earlier connection")?;
+            stream
+                .read_exact(&mut [0; 5])
+                .context("an earlier connection")?;
         }
         for talker in &talkers {
             talker.hears_from(talker.sent(), &world.b(1).name)?;
@@ -70,9 +82,15 @@ fn rule_5_3_1_and_5_3_9_a_source_port_is_used_again_at_once_and_balanced_afresh(
     let (a1, b1) = (world.a(1), world.b(1));
     for v6 in [false, true] {
         let node_port = svc.node_port(world.node_address(v6));
-        for (from, to) in [(&world.scene.client, node_port), (&world.a(2).ns, svc.cluster(v6))] {
+        for (from, to) in [
+            (&world.scene.client, node_port),
+            (&world.a(2).ns, svc.cluster(v6)),
+        ] {
             world.put(&svc, &[Ep::of(a1)])?;
-            let ask = || from.run(|| request(PORT, to)).with_context(|| format!("to {to}"));
+            let ask = || {
+                from.run(|| request(PORT, to))
+                    .with_context(|| format!("to {to}"))
+            };
             let begun = std::time::Instant::now();
             for nth in 0..REQUESTS {
                 let pod = ask().with_context(|| format!("request {nth}"))?;
@@ -80,7 +98,10 @@ fn rule_5_3_1_and_5_3_9_a_source_port_is_used_again_at_once_and_balanced_afresh(
             }
             // TCP would send a lost SYN again after a second.
             let took = begun.elapsed();
-            ensure!(took < Duration::from_secs(1) * u32::try_from(REQUESTS / 4)?, "{took:?}");
+            ensure!(
+                took < Duration::from_secs(1) * u32::try_from(REQUESTS / 4)?,
+                "{took:?}"
+            );
             // The backend changes: the port does not stick to the old one.
             world.put(&svc, &[Ep::of(b1)])?;
             for nth in 0..10 {

@@ -28,7 +28,8 @@ fn dials<'a>(world: &'a World, svc: &Svc, v6: bool) -> [(&'a Netns, SocketAddr);
 }
 
 #[test]
-fn rule_5_5_7_and_5_5_1_a_deaf_target_port_refuses_from_a_local_and_a_remote_backend() -> Result<()> {
+fn rule_5_5_7_and_5_5_1_a_deaf_target_port_refuses_from_a_local_and_a_remote_backend() -> Result<()>
+{
     let world = world()?;
     let svc = Svc::new("deaf", 1).with_vip();
     for pod in [world.a(1), world.b(1)] {
@@ -57,7 +58,11 @@ fn rule_5_5_7_a_flow_that_is_refused_once_is_served_as_soon_as_somebody_listens(
         world.put(&svc, &[Ep::of(pod).port(DEAF)])?;
         let to = svc.node_port(world.node_address(false));
         let socket = world.scene.client.run(|| connected(to))?;
-        ensure!(asked(&socket) == Err(ErrorKind::ConnectionRefused), "{}", pod.name);
+        ensure!(
+            asked(&socket) == Err(ErrorKind::ConnectionRefused),
+            "{}",
+            pod.name
+        );
         let _server = tidegate_rig::EchoServer::start(&pod.ns, "late", DEAF)?;
         soon(|| {
             let answer = asked(&socket);

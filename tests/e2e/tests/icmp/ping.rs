@@ -31,7 +31,11 @@ fn rule_2_4_12_cluster_ips_and_load_balancer_addresses_answer_pings_whoever_serv
         for v6 in [false, true] {
             for (from, to) in pings(&world, &svc, v6) {
                 let before = world.counted("ping_answered")?;
-                ensure!(ping(from, to, PATIENCE)?, "{} to {to}: no reply", from.name());
+                ensure!(
+                    ping(from, to, PATIENCE)?,
+                    "{} to {to}: no reply",
+                    from.name()
+                );
                 ensure!(world.counted("ping_answered")? > before, "{to}: not by us");
             }
         }
@@ -48,16 +52,27 @@ fn rule_2_4_12_a_service_may_refuse_pings_and_strangers_do_not_ping_cluster_ips(
         world.put(&off, &[Ep::of(world.a(1))])?;
         for v6 in [false, true] {
             for (from, to) in pings(&world, &off, v6) {
-                ensure!(!ping(from, to, SILENCE)?, "{} to {to}: a reply", from.name());
+                ensure!(
+                    !ping(from, to, SILENCE)?,
+                    "{} to {to}: a reply",
+                    from.name()
+                );
             }
         }
         world.put(&on, &[Ep::of(world.a(1))])?;
         for v6 in [false, true] {
             for (from, to) in pings(&world, &on, v6) {
-                ensure!(ping(from, to, PATIENCE)?, "{} to {to}: no reply", from.name());
+                ensure!(
+                    ping(from, to, PATIENCE)?,
+                    "{} to {to}: no reply",
+                    from.name()
+                );
             }
             let cluster = on.cluster(v6).ip();
-            ensure!(!ping(&world.scene.client, cluster, SILENCE)?, "a stranger pinged {cluster}");
+            ensure!(
+                !ping(&world.scene.client, cluster, SILENCE)?,
+                "a stranger pinged {cluster}"
+            );
         }
     }
     world.remove(&on)?;

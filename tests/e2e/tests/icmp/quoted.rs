@@ -46,7 +46,9 @@ fn expect(from: &Netns, to: SocketAddr, ttl: u32, kinds: [Kind; 2]) -> Result<()
     let mut seen = None;
     for _ in 0..TRIES {
         // An earlier error may be the answer to a send.
-        let _sent = socket.send(b"tide").or_else(|_refused| socket.send(b"tide"));
+        let _sent = socket
+            .send(b"tide")
+            .or_else(|_refused| socket.send(b"tide"));
         seen = wire.receive(PATIENCE, |frame| quoted_endpoints(frame) == quoted)?;
         if seen.is_some() {
             break;
@@ -58,7 +60,10 @@ fn expect(from: &Netns, to: SocketAddr, ttl: u32, kinds: [Kind; 2]) -> Result<()
     verify(&frame).map_err(|wrong| anyhow!(wrong))?;
     let kind = (frame[anatomy.transport], frame[anatomy.transport + 1]);
     let expected = kinds[usize::from(to.is_ipv6())];
-    ensure!(kind == expected, "type and code {kind:?}, expected {expected:?}");
+    ensure!(
+        kind == expected,
+        "type and code {kind:?}, expected {expected:?}"
+    );
     Ok(())
 }
 
@@ -89,7 +94,8 @@ fn all_expect(world: &World, svc: &Svc, ttl: u32, kinds: [Kind; 2]) -> Result<()
 }
 
 #[test]
-fn rule_5_5_1_and_5_5_2_and_5_5_7_a_port_unreachable_shows_the_dialled_address_only() -> Result<()> {
+fn rule_5_5_1_and_5_5_2_and_5_5_7_a_port_unreachable_shows_the_dialled_address_only() -> Result<()>
+{
     let world = world()?;
     let svc = Svc::new("shown", 11).with_vip();
     for pod in [world.a(1), world.b(1)] {
@@ -101,7 +107,8 @@ fn rule_5_5_1_and_5_5_2_and_5_5_7_a_port_unreachable_shows_the_dialled_address_o
 }
 
 #[test]
-fn rule_5_6_12_and_5_5_11_each_hop_takes_one_from_the_ttl_and_tells_when_it_is_used_up() -> Result<()> {
+fn rule_5_6_12_and_5_5_11_each_hop_takes_one_from_the_ttl_and_tells_when_it_is_used_up()
+-> Result<()> {
     let world = world()?;
     let svc = Svc::new("hops", 12).with_vip();
     world.put(&svc, &[Ep::of(world.b(1))])?;
@@ -115,7 +122,9 @@ fn rule_5_6_12_and_5_5_11_each_hop_takes_one_from_the_ttl_and_tells_when_it_is_u
             let socket = sender(from, to, 3)?;
             socket.set_read_timeout(Some(PATIENCE))?;
             let _sent = socket.send(b"tide")?;
-            let _length = socket.recv(&mut [0; 256]).with_context(|| format!("TTL 3, {to}"))?;
+            let _length = socket
+                .recv(&mut [0; 256])
+                .with_context(|| format!("TTL 3, {to}"))?;
         }
     }
     Ok(())
@@ -128,7 +137,9 @@ fn rule_5_5_8_an_unreachable_backend_on_another_node_is_told_to_the_client() -> 
     let (v4, v6) = ("10.244.1.99", "fd00:244:1::99");
     let node = &world.scene.b.ns;
     talkative(node)?;
-    node.ip(&format!("route add unreachable {v4}/32\nroute add unreachable {v6}/128"))?;
+    node.ip(&format!(
+        "route add unreachable {v4}/32\nroute add unreachable {v6}/128"
+    ))?;
     world.put(&svc, &[Ep::at([v4.parse()?, v6.parse()?], "nodeb")])?;
     all_expect(&world, &svc, 64, HOST_UNREACHABLE)
 }
@@ -140,7 +151,9 @@ fn rule_5_5_11_an_unreachable_backend_on_this_node_is_told_to_the_client() -> Re
     let (v4, v6) = ("10.244.0.99", "fd00:244::99");
     let node = &world.scene.a.ns;
     talkative(node)?;
-    node.ip(&format!("route add unreachable {v4}/32\nroute add unreachable {v6}/128"))?;
+    node.ip(&format!(
+        "route add unreachable {v4}/32\nroute add unreachable {v6}/128"
+    ))?;
     world.put(&svc, &[Ep::at([v4.parse()?, v6.parse()?], "nodea")])?;
     all_expect(&world, &svc, 64, HOST_UNREACHABLE)
 }

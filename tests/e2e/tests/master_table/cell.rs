@@ -29,15 +29,24 @@ pub(crate) fn run(
     };
     let mut met: BTreeSet<(&str, &str)> = BTreeSet::new();
     for nth in 0..MOST {
-        if nth >= LEAST && met.iter().map(|(place, _)| place).collect::<BTreeSet<_>>().len() == 2 {
+        if nth >= LEAST
+            && met
+                .iter()
+                .map(|(place, _)| place)
+                .collect::<BTreeSet<_>>()
+                .len()
+                == 2
+        {
             break;
         }
         match probe(from, proto, dialled) {
-            Outcome::Answered(answer) => match (place(world, &answer), seen(world, source, &answer, v6)) {
-                (Some(place), Ok(seen)) => drop(met.insert((place, seen))),
-                (None, _) => return format!("answered by {}", answer.backend),
-                (_, Err(seen)) => return format!("seen as {seen} by {}", answer.backend),
-            },
+            Outcome::Answered(answer) => {
+                match (place(world, &answer), seen(world, source, &answer, v6)) {
+                    (Some(place), Ok(seen)) => drop(met.insert((place, seen))),
+                    (None, _) => return format!("answered by {}", answer.backend),
+                    (_, Err(seen)) => return format!("seen as {seen} by {}", answer.backend),
+                }
+            }
             other => return format!("{other:?} after {nth} answers, dialling {dialled}"),
         }
     }
@@ -68,12 +77,7 @@ fn place(world: &World, answer: &Answer) -> Option<&'static str> {
 
 /// Whether the endpoint saw the client's own address or the node's. A process of the node has the
 /// node's address either way, which is what "M" means there.
-fn seen(
-    world: &World,
-    source: Source,
-    answer: &Answer,
-    v6: bool,
-) -> Result<&'static str, IpAddr> {
+fn seen(world: &World, source: Source, answer: &Answer, v6: bool) -> Result<&'static str, IpAddr> {
     let ip = answer.seen_as.ip().to_canonical();
     let own = match source {
         Source::Pod => Some(world.a(2).addresses()[usize::from(v6)]),

@@ -25,11 +25,15 @@ use cell::run;
 use table::{Column, Row, TABLE};
 
 static POLICIES: Shared = Shared::new(|| build(World::builder().args(&["--external-clusterip"])));
-static NO_DETECTOR: Shared =
-    Shared::new(|| build(World::builder().args(&["--external-clusterip"]).pods_unknown()));
-static MASQUERADE_ALL: Shared = Shared::new(|| {
-    build(World::builder().args(&["--external-clusterip", "--masquerade-all"]))
+static NO_DETECTOR: Shared = Shared::new(|| {
+    build(
+        World::builder()
+            .args(&["--external-clusterip"])
+            .pods_unknown(),
+    )
 });
+static MASQUERADE_ALL: Shared =
+    Shared::new(|| build(World::builder().args(&["--external-clusterip", "--masquerade-all"])));
 
 /// Whether the agent knows `--masquerade-all`.
 const HAS_MASQUERADE_ALL: bool = true;
@@ -45,7 +49,10 @@ fn build(builder: tidegate_e2e::WorldBuilder) -> Result<World> {
 
 /// Runs a row in all columns, both families and both protocols; fails with the row as it was.
 fn row(id: &str) -> Result<()> {
-    let row = TABLE.iter().find(|row| row.id == id).context("no such row")?;
+    let row = TABLE
+        .iter()
+        .find(|row| row.id == id)
+        .context("no such row")?;
     let mut failed = String::new();
     for column in Column::ALL {
         if column == Column::MasqueradeAll && !HAS_MASQUERADE_ALL {
@@ -101,7 +108,8 @@ fn rule_3_1_4_and_2_3_7_and_3_4_4_pod_to_node_port() -> Result<()> {
 }
 
 #[test]
-fn rule_3_1_5_and_3_1_16_and_3_1_18_and_3_1_19_pod_to_load_balancer_and_external_ip() -> Result<()> {
+fn rule_3_1_5_and_3_1_16_and_3_1_18_and_3_1_19_pod_to_load_balancer_and_external_ip() -> Result<()>
+{
     row("3.1.5")
 }
 
@@ -131,6 +139,22 @@ fn rule_3_1_10_and_3_1_18_off_cluster_to_load_balancer_and_external_ip() -> Resu
 }
 
 #[test]
+fn rule_3_1_3_and_3_1_9_and_3_1_10_under_xdp_off_cluster_clients_meet_the_same() -> Result<()> {
+    let world = build(World::builder().args(&["--external-clusterip"]).xdp())?;
+    let mut failed = String::new();
+    for row in TABLE
+        .iter()
+        .filter(|row| row.source == table::Source::OffCluster)
+    {
+        for column in Column::POLICIES {
+            failed += &column_of(&world, row, column);
+        }
+    }
+    ensure!(failed.is_empty(), "{failed}");
+    Ok(())
+}
+
+#[test]
 fn rule_3_8_2_without_the_flag_cluster_ips_are_not_for_off_cluster_clients() -> Result<()> {
     let world = World::builder().build()?;
     let svc = Svc::new("inside", 9);
@@ -139,7 +163,10 @@ fn rule_3_8_2_without_the_flag_cluster_ips_are_not_for_off_cluster_clients() -> 
         for proto in [Proto::Tcp, Proto::Udp] {
             let before = world.counted("external_cluster_ip")?;
             silent(&world.scene.client, proto, svc.cluster(v6))?;
-            ensure!(world.counted("external_cluster_ip")? > before, "not counted");
+            ensure!(
+                world.counted("external_cluster_ip")? > before,
+                "not counted"
+            );
             let inside = probe(&world.a(2).ns, proto, svc.cluster(v6));
             ensure!(matches!(inside, Outcome::Answered(_)), "{inside:?}");
         }

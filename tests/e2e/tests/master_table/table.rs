@@ -67,12 +67,7 @@ pub(crate) const TABLE: &[Row] = &[
     row("3.1.10", OffCluster, VIPS,               [MIXED,         HERE,     MIXED,    HERE,      HERE,       MIXED]),
 ];
 
-const fn row(
-    id: &'static str,
-    source: Source,
-    to: &'static [To],
-    cells: [&'static str; 6],
-) -> Row {
+const fn row(id: &'static str, source: Source, to: &'static [To], cells: [&'static str; 6]) -> Row {
     Row {
         id,
         source,

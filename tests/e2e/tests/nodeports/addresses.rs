@@ -57,7 +57,10 @@ fn with(args: &[&str], open: &[&str]) -> Result<()> {
 
 /// Decision 7: the loopback goes through the socket hook, whatever the addresses.
 fn on_the_loopback(world: &World, svc: &Svc) -> Result<()> {
-    for loopback in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+    for loopback in [
+        IpAddr::from(Ipv4Addr::LOCALHOST),
+        Ipv6Addr::LOCALHOST.into(),
+    ] {
         for proto in Proto::BOTH {
             let to = svc.node_port(loopback);
             served_by(&world.scene.a.ns, proto, to, &[&world.a(1).name])?;
@@ -108,8 +111,16 @@ fn rule_3_5_5_node_ports_follow_addresses_that_come_and_go() -> Result<()> {
     world.put(&svc, &[Ep::of(world.a(1))])?;
     let pods = [world.a(1).name.as_str()];
     for (add, del, address) in [
-        ("addr add 192.168.1.23/24 dev eth0", "addr del 192.168.1.23/24 dev eth0", "192.168.1.23"),
-        ("addr add fd00:1::23/64 dev eth0 nodad", "addr del fd00:1::23/64 dev eth0", "fd00:1::23"),
+        (
+            "addr add 192.168.1.23/24 dev eth0",
+            "addr del 192.168.1.23/24 dev eth0",
+            "192.168.1.23",
+        ),
+        (
+            "addr add fd00:1::23/64 dev eth0 nodad",
+            "addr del fd00:1::23/64 dev eth0",
+            "fd00:1::23",
+        ),
     ] {
         let to = svc.node_port(address.parse::<IpAddr>()?);
         for _ in 0..2 {

@@ -9,7 +9,8 @@ use tidegate_rig::EchoServer;
 use crate::world;
 
 #[test]
-fn rule_3_5_13_a_listener_on_a_node_port_is_shadowed_and_served_once_the_service_is_gone() -> Result<()> {
+fn rule_3_5_13_a_listener_on_a_node_port_is_shadowed_and_served_once_the_service_is_gone()
+-> Result<()> {
     let world = world()?;
     let svc = Svc::new("shadow", 11);
     // No socket is held: the process can listen before and after.
@@ -35,13 +36,16 @@ fn rule_3_5_13_a_listener_on_a_node_port_is_shadowed_and_served_once_the_service
 }
 
 #[test]
-fn rule_3_1_20_other_ports_of_a_load_balancer_address_on_the_node_reach_its_processes() -> Result<()> {
+fn rule_3_1_20_other_ports_of_a_load_balancer_address_on_the_node_reach_its_processes() -> Result<()>
+{
     let world = world()?;
     let svc = Svc::new("own-vip", 12).with_vip();
     let a1 = world.a(1);
     let node = &world.scene.a.ns;
     let (v4, v6) = (svc.vip(false).ip(), svc.vip(true).ip());
-    node.ip(&format!("addr add {v4}/32 dev gateway\naddr add {v6}/128 dev gateway nodad"))?;
+    node.ip(&format!(
+        "addr add {v4}/32 dev gateway\naddr add {v6}/128 dev gateway nodad"
+    ))?;
     let _service_port = EchoServer::start(node, "process", 80)?;
     let _other_port = EchoServer::start(node, "process", 81)?;
     world.put(&svc, &[Ep::of(a1)])?;
@@ -52,8 +56,15 @@ fn rule_3_1_20_other_ports_of_a_load_balancer_address_on_the_node_reach_its_proc
         }
     }
     world.remove(&svc)?;
-    served_by(&world.scene.client, Proto::Tcp, svc.vip(false), &["process"])?;
-    node.ip(&format!("addr del {v4}/32 dev gateway\naddr del {v6}/128 dev gateway"))
+    served_by(
+        &world.scene.client,
+        Proto::Tcp,
+        svc.vip(false),
+        &["process"],
+    )?;
+    node.ip(&format!(
+        "addr del {v4}/32 dev gateway\naddr del {v6}/128 dev gateway"
+    ))
 }
 
 #[test]
@@ -64,7 +75,11 @@ fn rule_3_5_7_an_exact_address_wins_over_a_node_port_of_the_same_number() -> Res
     let node = world.node_address(false);
     // An external IP that is the node's own address, with the other's nodePort as its port.
     let mut exact = exact.spec("externalIPs", serde_json::json!([node]));
-    for port in exact.object["spec"]["ports"].as_array_mut().into_iter().flatten() {
+    for port in exact.object["spec"]["ports"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+    {
         port["port"] = serde_json::json!(number);
     }
     exact.object["metadata"]["creationTimestamp"] = serde_json::json!("2024-01-01T00:00:00Z");
@@ -76,7 +91,12 @@ fn rule_3_5_7_an_exact_address_wins_over_a_node_port_of_the_same_number() -> Res
         served_by(client, proto, (node, number).into(), &[&b1.name])?;
         let second = "192.168.1.22".parse::<std::net::IpAddr>()?;
         served_by(client, proto, (second, number).into(), &[&a1.name])?;
-        served_by(&world.a(2).ns, proto, (exact.cluster(false).ip(), number).into(), &[&b1.name])?;
+        served_by(
+            &world.a(2).ns,
+            proto,
+            (exact.cluster(false).ip(), number).into(),
+            &[&b1.name],
+        )?;
     }
     Ok(())
 }
@@ -89,8 +109,10 @@ fn rule_3_5_8_and_2_4_8_what_is_only_forwarded_is_never_captured() -> Result<()>
     world.put(&full, &[Ep::of(world.a(1))])?;
     world.put(&empty, &[])?;
     let client = &world.scene.client;
-    let routes = [(b1.v4.to_string(), world.scene.a.v4.to_string()),
-        (b1.v6.to_string(), world.scene.a.v6.to_string())];
+    let routes = [
+        (b1.v4.to_string(), world.scene.a.v4.to_string()),
+        (b1.v6.to_string(), world.scene.a.v6.to_string()),
+    ];
     for (pod, node) in &routes {
         client.ip(&format!("route add {pod} via {node}"))?;
     }

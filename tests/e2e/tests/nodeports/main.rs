@@ -9,7 +9,9 @@ use anyhow::Result;
 use tidegate_e2e::{Borrowed, Shared, World};
 
 static WORLD: Shared = Shared::new(|| {
-    let world = World::builder().args(&["--nodeport-addresses", "all"]).build()?;
+    let world = World::builder()
+        .args(&["--nodeport-addresses", "all"])
+        .build()?;
     addresses::add_more(&world)?;
     Ok(world)
 });

@@ -45,15 +45,30 @@ fn rule_3_5_10_and_3_5_14_loopback_destinations_from_the_wire_are_never_translat
     world.put(&svc, &[Ep::of(world.a(1))])?;
     let process = EchoServer::start(&world.scene.a.ns, "process", 32_000)?;
     for route_localnet in [0, 1] {
-        world.scene.a.ns.sysctl("ipv4.conf.eth0.route_localnet", route_localnet)?;
+        world
+            .scene
+            .a
+            .ns
+            .sysctl("ipv4.conf.eth0.route_localnet", route_localnet)?;
         let before = world.echoes[0].datagrams();
         send(&world, svc.node_port_number())?;
         let heard = world.echoes[0].datagrams() - before;
-        ensure!(heard == 0, "route_localnet={route_localnet}: {heard} datagrams at the pod");
+        ensure!(
+            heard == 0,
+            "route_localnet={route_localnet}: {heard} datagrams at the pod"
+        );
     }
     // We never set route_localnet, so the kernel's own guard holds for processes of the node.
-    world.scene.a.ns.sysctl("ipv4.conf.eth0.route_localnet", 0)?;
+    world
+        .scene
+        .a
+        .ns
+        .sysctl("ipv4.conf.eth0.route_localnet", 0)?;
     send(&world, 32_000)?;
-    ensure!(process.datagrams() == 0, "{} datagrams at the process", process.datagrams());
+    ensure!(
+        process.datagrams() == 0,
+        "{} datagrams at the process",
+        process.datagrams()
+    );
     Ok(())
 }

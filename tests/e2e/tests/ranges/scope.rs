@@ -3,10 +3,11 @@
 use anyhow::{Result, ensure};
 use tidegate_e2e::{Outcome, Proto, probe};
 
-use crate::{CLIENT, Blocked, guarded, open, pods, world};
+use crate::{Blocked, CLIENT, guarded, open, pods, world};
 
 #[test]
-fn rule_3_6_1_and_3_6_2_and_3_6_3_only_load_balancer_addresses_are_guarded_pods_included() -> Result<()> {
+fn rule_3_6_1_and_3_6_2_and_3_6_3_only_load_balancer_addresses_are_guarded_pods_included()
+-> Result<()> {
     let world = world()?;
     let svc = guarded("scope", 1, &CLIENT);
     world.put(&svc, &pods(&world))?;
@@ -61,13 +62,22 @@ fn rule_3_6_4_the_node_may_if_its_own_address_is_in_a_range() -> Result<()> {
 #[test]
 fn rule_3_6_12_services_that_share_an_address_guard_their_own_ports() -> Result<()> {
     let world = world()?;
-    let (shut, wide) = (guarded("shut", 3, &["192.0.2.0/24", "2001:db8:9::/48"]), guarded("wide", 3, &[]));
+    let (shut, wide) = (
+        guarded("shut", 3, &["192.0.2.0/24", "2001:db8:9::/48"]),
+        guarded("wide", 3, &[]),
+    );
     let mut wide = wide;
     wide.object["metadata"]["name"] = "wide".into();
     wide.object["spec"]["clusterIP"] = "10.96.0.4".into();
     wide.object["spec"]["clusterIPs"] = serde_json::json!(["10.96.0.4", "fd00:96::4"]);
-    wide.object["spec"].as_object_mut().map(|spec| spec.remove("externalIPs"));
-    for port in wide.object["spec"]["ports"].as_array_mut().into_iter().flatten() {
+    wide.object["spec"]
+        .as_object_mut()
+        .map(|spec| spec.remove("externalIPs"));
+    for port in wide.object["spec"]["ports"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+    {
         port["port"] = 81.into();
         port["nodePort"] = 30_004.into();
     }
@@ -114,13 +124,21 @@ fn rule_3_6_1_an_annotation_extends_the_ranges_to_node_ports_and_external_ips() 
     for _ in 0..2 {
         world.put(&plain, &pods(&world))?;
         for v6 in [false, true] {
-            open(stranger, Proto::Tcp, plain.node_port(world.node_address(v6)))?;
+            open(
+                stranger,
+                Proto::Tcp,
+                plain.node_port(world.node_address(v6)),
+            )?;
             open(stranger, Proto::Udp, plain.external(v6))?;
         }
         world.put(&all, &pods(&world))?;
         let mut blocked = Blocked::default();
         for v6 in [false, true] {
-            for to in [plain.node_port(world.node_address(v6)), plain.external(v6), plain.vip(v6)] {
+            for to in [
+                plain.node_port(world.node_address(v6)),
+                plain.external(v6),
+                plain.vip(v6),
+            ] {
                 for proto in Proto::BOTH {
                     blocked.add(stranger, proto, to);
                     open(client, proto, to)?;

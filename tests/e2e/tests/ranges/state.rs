@@ -5,14 +5,17 @@ use std::io::{Read as _, Write as _};
 use anyhow::{Context as _, Result, ensure};
 use tidegate_e2e::{Ep, Proto, Talker, dial, refused, sticks};
 
-use crate::{CLIENT, Blocked, guarded, open, pods, world};
+use crate::{Blocked, CLIENT, guarded, open, pods, world};
 
 const NOBODY: [&str; 2] = ["192.0.2.7/32", "2001:db8:9::7/128"];
 
 #[test]
 fn rule_3_6_6_tightening_the_ranges_does_not_cut_established_flows() -> Result<()> {
     let world = world()?;
-    let (wide, tight) = (guarded("tightened", 21, &[]), guarded("tightened", 21, &NOBODY));
+    let (wide, tight) = (
+        guarded("tightened", 21, &[]),
+        guarded("tightened", 21, &NOBODY),
+    );
     world.put(&wide, &pods(&world))?;
     let (mut streams, mut talkers) = (Vec::new(), Vec::new());
     for v6 in [false, true] {
@@ -34,11 +37,15 @@ fn rule_3_6_6_tightening_the_ranges_does_not_cut_established_flows() -> Result<(
     blocked.check(&world)?;
     for stream in &mut streams {
         stream.write_all(b"still").context("an established flow")?;
-        stream.read_exact(&mut [0; 5]).context("an established flow")?;
+        stream
+            .read_exact(&mut [0; 5])
+            .context("an established flow")?;
     }
     for talker in &talkers {
         let since = talker.sent();
-        talker.hears(since, |fate| matches!(fate, tidegate_e2e::Fate::Answered(..)))?;
+        talker.hears(since, |fate| {
+            matches!(fate, tidegate_e2e::Fate::Answered(..))
+        })?;
     }
     Ok(())
 }
@@ -60,7 +67,8 @@ fn rule_3_6_7_without_endpoints_strangers_are_dropped_and_others_refused() -> Re
 }
 
 #[test]
-fn rule_3_6_8_policy_local_without_local_endpoints_drops_both_and_pods_are_short_circuited() -> Result<()> {
+fn rule_3_6_8_policy_local_without_local_endpoints_drops_both_and_pods_are_short_circuited()
+-> Result<()> {
     let world = world()?;
     let pod = world.a(2);
     let ranges = [&CLIENT[..], &["10.244.0.3/32", "fd00:244::3/128"]].concat();
@@ -79,7 +87,10 @@ fn rule_3_6_8_policy_local_without_local_endpoints_drops_both_and_pods_are_short
     }
     tidegate_e2e::all_silent(&not_here)?;
     let counted = world.counted("no_local_endpoint")? - before;
-    ensure!(counted >= not_here.len() as u64, "{counted} were dropped for the policy");
+    ensure!(
+        counted >= not_here.len() as u64,
+        "{counted} were dropped for the policy"
+    );
     blocked.check(&world)
 }
 
@@ -97,9 +108,8 @@ fn rule_4_22_a_blocked_client_makes_no_record_and_refreshes_none() -> Result<()>
         .collect();
     let clients = [&world.scene.client, &world.a(3).ns, &world.scene.b.ns];
     let ask = || -> Result<Vec<String>> {
-        let one = |&(v6, proto): &(bool, Proto)| {
-            clients.map(|from| sticks(from, proto, wide.vip(v6), 1))
-        };
+        let one =
+            |&(v6, proto): &(bool, Proto)| clients.map(|from| sticks(from, proto, wide.vip(v6), 1));
         kinds.iter().flat_map(one).collect()
     };
     world.put(&wide, &all)?;
@@ -117,6 +127,9 @@ fn rule_4_22_a_blocked_client_makes_no_record_and_refreshes_none() -> Result<()>
     world.put(&wide, &all)?;
     let second = ask()?;
     // Twelve clients stay by chance in one of 4^12 cases.
-    ensure!(first != second, "refreshed while they were blocked: {first:?}");
+    ensure!(
+        first != second,
+        "refreshed while they were blocked: {first:?}"
+    );
     Ok(())
 }

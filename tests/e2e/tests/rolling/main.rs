@@ -5,6 +5,7 @@
 //! connections, stops listening, and is taken from the slice. The rate is what is aimed at; on a busy
 //! machine it may be less, but nothing may fail at any rate.
 
+mod changes;
 mod load;
 
 use anyhow::{Context as _, Result, ensure};
@@ -22,11 +23,16 @@ const LEAST: usize = 500;
 
 /// Pod number `n` of both nodes together, 0 to 19: the old ones are the even ones, half on each node.
 fn pod(world: &World, n: usize) -> &tidegate_rig::Pod {
-    if n < PODS { world.a(n + 1) } else { world.b(n - PODS + 1) }
+    if n < PODS {
+        world.a(n + 1)
+    } else {
+        world.b(n - PODS + 1)
+    }
 }
 
 #[test]
-fn rule_5_1_2_and_5_1_4_a_rolling_update_under_500_connections_a_second_fails_no_request() -> Result<()> {
+fn rule_5_1_2_and_5_1_4_a_rolling_update_under_500_connections_a_second_fails_no_request()
+-> Result<()> {
     roll("Cluster")
 }
 
@@ -69,7 +75,10 @@ fn roll(policy: &str) -> Result<()> {
     load.some_more(RATE as usize)?;
     let (requests, seconds) = load.finish()?;
     eprintln!("{requests} requests in {seconds:.1} s, none failed");
-    ensure!(requests >= LEAST, "only {requests} requests in {seconds:.1} s");
+    ensure!(
+        requests >= LEAST,
+        "only {requests} requests in {seconds:.1} s"
+    );
     for (n, server) in servers.iter().enumerate().filter(|(n, _)| n % 2 == 1) {
         let server = server.as_ref().context("a new pod runs")?;
         ensure!(server.connections() > 0, "new pod {n} was never asked");

@@ -40,7 +40,11 @@ fn rule_1_2_1_a_service_of_another_proxy_is_invisible_as_long_as_it_is_labelled(
         world.put_objects(&svc.name, &objects)?;
         for v6 in [false, true] {
             silent(&world.a(2).ns, Proto::Tcp, svc.cluster(v6))?;
-            refused(&world.scene.client, Proto::Udp, svc.node_port(world.node_address(v6)))?;
+            refused(
+                &world.scene.client,
+                Proto::Udp,
+                svc.node_port(world.node_address(v6)),
+            )?;
         }
         is_served(&world, &reference)?;
     }
@@ -63,7 +67,11 @@ fn rule_1_2_2_a_headless_slice_is_invisible_as_long_as_it_is_labelled() -> Resul
         world.put_objects(&svc.name, &objects)?;
         for v6 in [false, true] {
             refused(&world.a(2).ns, Proto::Tcp, svc.cluster(v6))?;
-            refused(&world.scene.client, Proto::Udp, svc.node_port(world.node_address(v6)))?;
+            refused(
+                &world.scene.client,
+                Proto::Udp,
+                svc.node_port(world.node_address(v6)),
+            )?;
         }
     }
     world.put(&svc, &endpoints)?;

@@ -28,8 +28,10 @@ fn rule_3_7_1_and_3_7_2_and_3_7_4_a_change_of_ip_mode_moves_new_connections_only
         served_by(&world.scene.client, proto, node_port, &[&a1.name])?;
         served_by(&world.a(2).ns, proto, proxy.cluster(false), &[&a1.name])?;
     }
-    kept.write_all(b"still").context("the established connection")?;
-    kept.read_exact(&mut [0; 5]).context("the established connection")?;
+    kept.write_all(b"still")
+        .context("the established connection")?;
+    kept.read_exact(&mut [0; 5])
+        .context("the established connection")?;
     world.put(&vip, &[Ep::of(a1)])?;
     for v6 in [false, true] {
         for from in [&world.a(2).ns, &world.scene.client, &world.scene.a.ns] {
@@ -42,7 +44,11 @@ fn rule_3_7_1_and_3_7_2_and_3_7_4_a_change_of_ip_mode_moves_new_connections_only
 /// What a pod sends to the address goes out by the uplink as it is.
 fn leaves_untouched(world: &World, svc: &Svc) -> Result<()> {
     let node = &world.scene.a.ns;
-    let filter = format!("host {} or host {}", svc.vip(false).ip(), svc.vip(true).ip());
+    let filter = format!(
+        "host {} or host {}",
+        svc.vip(false).ip(),
+        svc.vip(true).ip()
+    );
     let capture = Capture::start(&world.scene, node, "eth0", &filter)?;
     for v6 in [false, true] {
         silent(&world.a(2).ns, Proto::Udp, svc.vip(v6))?;
@@ -51,7 +57,9 @@ fn leaves_untouched(world: &World, svc: &Svc) -> Result<()> {
     for v6 in [false, true] {
         let (pod, vip) = (world.a(2).addresses()[usize::from(v6)], svc.vip(v6));
         let (pod, vip) = (format!("{pod}."), format!("> {}.{}", vip.ip(), vip.port()));
-        let seen = packets.iter().any(|it| it.contains(&pod) && it.contains(&vip));
+        let seen = packets
+            .iter()
+            .any(|it| it.contains(&pod) && it.contains(&vip));
         ensure!(seen, "no packet from {pod} {vip}: {packets:#?}");
     }
     Ok(())
@@ -64,7 +72,12 @@ fn rule_3_7_3_a_host_name_is_no_address() -> Result<()> {
     svc.object["status"] = json!({ "loadBalancer": { "ingress": [{ "hostname": "lb.test" }] } });
     world.put(&svc, &[Ep::of(world.a(1))])?;
     silent(&world.scene.client, Proto::Tcp, svc.vip(false))?;
-    served_by(&world.a(2).ns, Proto::Tcp, svc.cluster(false), &[&world.a(1).name])
+    served_by(
+        &world.a(2).ns,
+        Proto::Tcp,
+        svc.cluster(false),
+        &[&world.a(1).name],
+    )
 }
 
 #[test]
@@ -91,9 +104,15 @@ fn rule_1_7_3_an_external_ip_of_a_family_that_the_service_lacks_is_not_captured(
     let world = world()?;
     let mut svc = Svc::new("one-family", 26).with_vip().with_external_ip();
     let ip = svc.cluster(false).ip();
-    svc = svc.spec("clusterIPs", json!([ip])).spec("ipFamilies", json!(["IPv4"]));
+    svc = svc
+        .spec("clusterIPs", json!([ip]))
+        .spec("ipFamilies", json!(["IPv4"]));
     world.put(&svc, &[Ep::of(world.a(1))])?;
-    for to in [svc.vip(false), svc.external(false), svc.node_port(world.node_address(false))] {
+    for to in [
+        svc.vip(false),
+        svc.external(false),
+        svc.node_port(world.node_address(false)),
+    ] {
         served_by(&world.scene.client, Proto::Tcp, to, &[&world.a(1).name])?;
     }
     silent(&world.scene.client, Proto::Tcp, svc.external(true))?;
@@ -101,7 +120,10 @@ fn rule_1_7_3_an_external_ip_of_a_family_that_the_service_lacks_is_not_captured(
     let node_port = svc.node_port(world.node_address(true));
     let passed = world.counted("not_service")?;
     tidegate_e2e::refused(&world.scene.client, Proto::Tcp, node_port)?;
-    ensure!(world.counted("not_service")? > passed, "the node did not answer itself");
+    ensure!(
+        world.counted("not_service")? > passed,
+        "the node did not answer itself"
+    );
     Ok(())
 }
 
@@ -114,7 +136,12 @@ fn rule_1_7_1_the_families_of_a_service_do_not_influence_each_other() -> Result<
     objects[2]["endpoints"] = json!([]);
     world.put_objects(&svc.name, &objects)?;
     for proto in Proto::BOTH {
-        served_by(&world.a(2).ns, proto, svc.cluster(false), &[&world.a(1).name])?;
+        served_by(
+            &world.a(2).ns,
+            proto,
+            svc.cluster(false),
+            &[&world.a(1).name],
+        )?;
         tidegate_e2e::refused(&world.a(2).ns, proto, svc.cluster(true))?;
     }
     Ok(())

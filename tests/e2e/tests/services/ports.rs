@@ -19,7 +19,9 @@ fn with_second_port(svc: &Svc, endpoints: &[Ep], node_port: u16) -> Vec<Value> {
             let port = json!({ "name": "more", "protocol": "TCP", "port": 9090 });
             (&mut object["ports"], port)
         };
-        list.as_array_mut().into_iter().for_each(|list| list.push(port.clone()));
+        list.as_array_mut()
+            .into_iter()
+            .for_each(|list| list.push(port.clone()));
     }
     objects
 }
@@ -57,7 +59,11 @@ fn rule_2_3_2_a_node_port_that_changes_leaves_the_old_number() -> Result<()> {
     let svc = Svc::new("renumbered", 42);
     let endpoints = [Ep::of(world.a(1))];
     let mut moved = svc.clone();
-    for port in moved.object["spec"]["ports"].as_array_mut().into_iter().flatten() {
+    for port in moved.object["spec"]["ports"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+    {
         port["nodePort"] = json!(30_142);
     }
     for (put, open, closed) in [(&svc, 30_042, 30_142), (&moved, 30_142, 30_042)] {
@@ -65,7 +71,12 @@ fn rule_2_3_2_a_node_port_that_changes_leaves_the_old_number() -> Result<()> {
         for v6 in [false, true] {
             for proto in Proto::BOTH {
                 let node = world.node_address(v6);
-                served_by(&world.scene.client, proto, (node, open).into(), &[&world.a(1).name])?;
+                served_by(
+                    &world.scene.client,
+                    proto,
+                    (node, open).into(),
+                    &[&world.a(1).name],
+                )?;
                 refused(&world.scene.client, proto, (node, closed).into())?;
             }
         }

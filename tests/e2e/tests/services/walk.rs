@@ -37,8 +37,16 @@ fn steps() -> Vec<(&'static str, Svc, Vec<At>)> {
     vec![
         ("ClusterIP", none.clone(), vec![Cluster]),
         ("NodePort", base(), vec![Cluster, NodePort]),
-        ("LoadBalancer", base().with_vip(), vec![Cluster, NodePort, Vip]),
-        ("ClusterIP with external IPs", none.clone().with_external_ip(), vec![Cluster, External]),
+        (
+            "LoadBalancer",
+            base().with_vip(),
+            vec![Cluster, NodePort, Vip],
+        ),
+        (
+            "ClusterIP with external IPs",
+            none.clone().with_external_ip(),
+            vec![Cluster, External],
+        ),
         ("NodePort again", base(), vec![Cluster, NodePort]),
         // What a balancer wrote stays in the object for a while (rule 1.1.7).
         (
@@ -50,11 +58,19 @@ fn steps() -> Vec<(&'static str, Svc, Vec<At>)> {
         // Rule 1.1.5: the clusterIP is still in the object.
         ("ExternalName", name.clone(), vec![]),
         ("headless", headless.clone(), vec![]),
-        ("everything", base().with_vip().with_external_ip(), vec![Cluster, NodePort, Vip, External]),
+        (
+            "everything",
+            base().with_vip().with_external_ip(),
+            vec![Cluster, NodePort, Vip, External],
+        ),
         ("headless again", headless, vec![]),
         ("NodePort after headless", base(), vec![Cluster, NodePort]),
         ("ExternalName again", name, vec![]),
-        ("LoadBalancer after ExternalName", base().with_vip(), vec![Cluster, NodePort, Vip]),
+        (
+            "LoadBalancer after ExternalName",
+            base().with_vip(),
+            vec![Cluster, NodePort, Vip],
+        ),
     ]
 }
 
@@ -95,7 +111,8 @@ fn look(world: &World, svc: &Svc, open: &[At]) -> Result<()> {
 }
 
 #[test]
-fn rule_5_1_1_and_2_4_6_an_established_connection_survives_every_change_of_its_service() -> Result<()> {
+fn rule_5_1_1_and_2_4_6_an_established_connection_survives_every_change_of_its_service()
+-> Result<()> {
     use std::io::{Read as _, Write as _};
 
     let world = world()?;
@@ -115,7 +132,10 @@ fn rule_5_1_1_and_2_4_6_an_established_connection_survives_every_change_of_its_s
         }
     }
     let proxied = Svc::new("kept", 2).with_vip_mode("Proxy");
-    let local = svc.clone().external_policy("Local").internal_policy("Local");
+    let local = svc
+        .clone()
+        .external_policy("Local")
+        .internal_policy("Local");
     let headless = Svc::internal("kept", 2)
         .spec("clusterIP", json!("None"))
         .spec("clusterIPs", json!(["None"]));
@@ -128,15 +148,23 @@ fn rule_5_1_1_and_2_4_6_an_established_connection_survives_every_change_of_its_s
     ] {
         world.put(changed, &endpoints)?;
         for (to, stream) in &mut streams {
-            stream.write_all(b"still").with_context(|| format!("{what}: {to}"))?;
+            stream
+                .write_all(b"still")
+                .with_context(|| format!("{what}: {to}"))?;
             let mut echo = [0; 5];
-            stream.read_exact(&mut echo).with_context(|| format!("{what}: {to}"))?;
+            stream
+                .read_exact(&mut echo)
+                .with_context(|| format!("{what}: {to}"))?;
         }
     }
     world.remove(&svc)?;
     for (to, stream) in &mut streams {
-        stream.write_all(b"still").with_context(|| format!("deleted: {to}"))?;
-        stream.read_exact(&mut [0; 5]).with_context(|| format!("deleted: {to}"))?;
+        stream
+            .write_all(b"still")
+            .with_context(|| format!("deleted: {to}"))?;
+        stream
+            .read_exact(&mut [0; 5])
+            .with_context(|| format!("deleted: {to}"))?;
     }
     Ok(())
 }

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 
 use anyhow::{Result, ensure};
 use socket2::{Domain, Socket, Type};
-use tidegate_e2e::{Ep, Svc, World, ask_from, soon};
 use tidegate_e2e::Proto::Tcp;
+use tidegate_e2e::{Ep, Svc, World, ask_from, soon};
 
 use crate::{clients::Clients, world};
 
@@ -69,7 +69,10 @@ fn rule_5_2_9_and_5_2_12_the_service_is_deleted_and_made_again() -> Result<()> {
         let since = world.echoes[0].datagrams() + world.echoes[3].datagrams();
         clients.talk()?;
         let more = world.echoes[0].datagrams() + world.echoes[3].datagrams() - since;
-        ensure!(more == 0, "{more} of a deleted Service's datagrams arrived ({heard} before)");
+        ensure!(
+            more == 0,
+            "{more} of a deleted Service's datagrams arrived ({heard} before)"
+        );
         clients.event("made again");
         world.put(&svc, &[Ep::of(next)])?;
         clients.hear_from(&next.name)?;

@@ -39,7 +39,10 @@ fn rule_5_2_7_a_change_of_policy_does_not_cut_udp_flows() -> Result<()> {
     let mut clients = Clients::start_outside(&world, &svc)?;
     clients.hear_from(&b1.name)?;
     clients.event("both policies become Local, and the only backend is elsewhere");
-    let local = svc.clone().internal_policy("Local").external_policy("Local");
+    let local = svc
+        .clone()
+        .internal_policy("Local")
+        .external_policy("Local");
     world.put(&local, &[Ep::of(b1)])?;
     clients.hear_from(&b1.name)?;
     clients.finish()

@@ -21,7 +21,10 @@ fn rule_5_2_2_and_5_2_10_a_backend_is_replaced_and_the_old_one_hears_nothing_mor
         let heard = world.echoes[old].datagrams();
         clients.talk()?;
         let more = world.echoes[old].datagrams() - heard;
-        ensure!(more == 0, "{more} datagrams to the backend that was removed");
+        ensure!(
+            more == 0,
+            "{more} datagrams to the backend that was removed"
+        );
     }
     clients.finish()
 }

@@ -138,6 +138,10 @@ fn goes_on(world: &mut World, at: usize, out: Tuple, flags: u8) {
         assert_eq!(flow.last, now, "{flow:?} speaks into {owner:?}");
         return;
     }
+    // Of two flows whose common tuple the map forgot twice, the first that speaks has it (docs/limits.md).
+    let key = world.flows[at].key;
+    let others = world.flows.iter_mut().filter(|other| other.key != key && other.out == out);
+    others.for_each(|other| other.lost = Lost::More);
     let flow = &mut world.flows[at];
     if flow.lost == Lost::Reply && flow.last != now {
         flow.lost = Lost::Nothing;

@@ -194,7 +194,7 @@ pub(super) fn comes_back(node: &mut Node, exit: &Exit) {
     let reply = node.record(&turned(out));
     let is_pair = reply.is_some_and(|reply| turned(reply.out) == dialled);
     if !is_pair {
-        assert!(tcp::is_over(forward.state), "{}: {reply:?}", exit.who);
+        assert!(tcp::is_over(forward.state), "{}: {forward:?}, {reply:?}", exit.who);
         return;
     }
     let at = way_back(exit);

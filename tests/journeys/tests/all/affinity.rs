@@ -240,13 +240,13 @@ fn rule_4_8_a_record_that_has_run_out_is_made_anew_and_older_flows_stay(
     let (first, second) = (from(roles.client, 40_100), roles.client);
     let chosen = another(bench, case, second);
     let (scene, ids) = scene(case, 2);
-    bench.start(&scene);
-    stick(bench, first.ip(), ids[chosen], 1, 0);
-    // On a machine so slow that two seconds have passed already there is nothing to see.
-    if dial(bench, case, first, roles.node_port) != backends(case)[chosen] {
-        println!("too slow");
-        return;
-    }
+    // A record of two seconds may be too old already on a machine that is busy.
+    let follows = |bench: &mut Bench<'_>| {
+        bench.start(&scene);
+        stick(bench, first.ip(), ids[chosen], 1, 0);
+        dial(bench, case, first, roles.node_port) == backends(case)[chosen]
+    };
+    assert!((0..50).any(|_| follows(bench)), "never in two seconds");
     let before = bench.machine.now_ns();
     stick(bench, first.ip(), ids[chosen], 1, 3 * SECOND);
     let seen = dial(bench, case, second, roles.node_port);

@@ -103,7 +103,7 @@ fn manifests_become_frontends_backends_and_slots() {
 }
 
 #[test]
-fn rule_5_1_9_nothing_is_removed_before_all_manifests_were_read() {
+fn rule_5_1_9_and_1_2_3_nothing_is_removed_before_all_manifests_were_read() {
     let kernel = Fake::default();
     let mut first = agent(&kernel);
     first.take_batch(batch(WEB));
