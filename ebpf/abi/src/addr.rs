@@ -56,6 +56,9 @@ pub trait Address: Pod + Eq + core::hash::Hash + Ord + Default + core::fmt::Debu
     fn from_ip(ip: IpAddr) -> Option<Self>;
     /// Whether the address is one of the loopback's.
     fn is_loopback(self) -> bool;
+    /// Whether a packet on a wire may come from the address: not the unspecified one, none of the loopback's,
+    /// no group's (RFC 1122 section 3.2.1.3, RFC 4291 section 2.7).
+    fn may_send(self) -> bool;
     /// The node's primary address of this family; the unspecified address: none.
     fn of_node(settings: &Settings) -> Self;
     /// The masquerade address of a device; the unspecified address: none.
@@ -209,6 +212,12 @@ impl Address for Ip4 {
     }
 
     #[inline(always)]
+    fn may_send(self) -> bool {
+        let first = self.octets()[0];
+        self.0 != 0 && first != 127 && first < 224
+    }
+
+    #[inline(always)]
     fn of_node(settings: &Settings) -> Self {
         settings.node4
     }
@@ -251,6 +260,11 @@ impl Address for Ip6 {
     #[inline(always)]
     fn is_loopback(self) -> bool {
         self == Self::from_be32([0, 0, 0, 1u32.to_be()])
+    }
+
+    #[inline(always)]
+    fn may_send(self) -> bool {
+        self != Self::default() && !self.is_loopback() && self.octets()[0] != 0xff
     }
 
     #[inline(always)]

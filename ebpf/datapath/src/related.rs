@@ -154,7 +154,12 @@ where
         ..
     } = work;
     let (old, new) = ((headers.key.src, headers.key.dst), (outer.src, outer.dst));
-    let end = headers.l3().wrapping_add(headers.ip_len as usize);
+    // Behind what the quoted packet states there may be padding (RFC 4884).
+    let stated = quote
+        .l3
+        .wrapping_add(A::stated_len(packet, quote.l3)? as usize);
+    let received = headers.l3().wrapping_add(headers.ip_len as usize);
+    let end = if stated < received { stated } else { received };
     let mut change = requote(packet, flow, quote, end)?;
     if A::PROTO == Proto::ICMP6 {
         change = checksum::add(change, checksum::addresses(old, new));

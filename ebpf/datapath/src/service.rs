@@ -22,8 +22,9 @@ where
     T: Tables<A>,
 {
     let key = &headers.key;
-    // The unspecified address stands for the loopback in the socket hook, and for nothing on a wire.
-    if key.dst == A::default() {
+    // The unspecified address stands for the loopback in the socket hook, and for nobody on a wire.
+    // Neither does a packet come from there, the loopback or a group: the stack drops such.
+    if key.dst == A::default() || !key.src.may_send() {
         return Err(Reason::NotService);
     }
     let Some(frontend) = tables.frontend(&FrontendKey::new(key.dst, key.dst_port, key.proto))

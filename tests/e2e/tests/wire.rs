@@ -8,7 +8,8 @@ use tidegate_e2e::{Proto, ServiceSpec, Setup, ask_from, ask_many};
 use tidegate_rig::{Capture, Netns};
 
 #[test]
-fn rule_5_6_10_with_offloads_the_client_sees_only_what_it_dialled_and_right_checksums() -> Result<()> {
+fn rule_5_6_10_with_offloads_the_client_sees_only_what_it_dialled_and_right_checksums() -> Result<()>
+{
     watch("auto", true)
 }
 

@@ -71,7 +71,8 @@ impl Dialler {
 }
 
 #[test]
-fn rule_5_1_8_killed_and_restarted_under_traffic_it_loses_no_connection_and_no_dial() -> Result<()> {
+fn rule_5_1_8_killed_and_restarted_under_traffic_it_loses_no_connection_and_no_dial() -> Result<()>
+{
     for attach in ["auto", "xdp"] {
         let setup = Setup::new(attach, attach == "auto", &[])?;
         let client = &setup.scene.client;

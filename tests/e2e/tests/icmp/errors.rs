@@ -34,10 +34,8 @@ fn rule_5_5_7_and_5_5_1_a_deaf_target_port_refuses_from_a_local_and_a_remote_bac
     let svc = Svc::new("deaf", 1).with_vip();
     for pod in [world.a(1), world.b(1)] {
         // A host sends few ICMP errors a second to one peer.
-        for ns in [&pod.ns] {
-            ns.sysctl("ipv4.icmp_ratelimit", 0)?;
-            ns.sysctl("ipv6.icmp.ratelimit", 0)?;
-        }
+        pod.ns.sysctl("ipv4.icmp_ratelimit", 0)?;
+        pod.ns.sysctl("ipv6.icmp.ratelimit", 0)?;
         world.put(&svc, &[Ep::of(pod).port(DEAF)])?;
         for v6 in [false, true] {
             for (from, to) in dials(&world, &svc, v6) {

@@ -16,13 +16,15 @@
 //!   when it cannot tell), because only a pod's source is known to be routed back through here.
 
 mod cell;
+mod executed;
 mod table;
 
 use anyhow::{Context as _, Result, ensure};
 use tidegate_e2e::{Ep, Outcome, Proto, Shared, Svc, World, probe, silent};
 
 use cell::run;
-use table::{Column, Row, TABLE};
+use executed::Executed;
+use table::{Column, Row, Source, TABLE};
 
 static POLICIES: Shared = Shared::new(|| build(World::builder().args(&["--external-clusterip"])));
 static NO_DETECTOR: Shared = Shared::new(|| {
@@ -34,9 +36,6 @@ static NO_DETECTOR: Shared = Shared::new(|| {
 });
 static MASQUERADE_ALL: Shared =
     Shared::new(|| build(World::builder().args(&["--external-clusterip", "--masquerade-all"])));
-
-/// Whether the agent knows `--masquerade-all`.
-const HAS_MASQUERADE_ALL: bool = true;
 
 fn build(builder: tidegate_e2e::WorldBuilder) -> Result<World> {
     let world = builder.build()?;
@@ -53,38 +52,24 @@ fn row(id: &str) -> Result<()> {
         .iter()
         .find(|row| row.id == id)
         .context("no such row")?;
-    let mut failed = String::new();
+    let mut found = Executed::new(row);
     for column in Column::ALL {
-        if column == Column::MasqueradeAll && !HAS_MASQUERADE_ALL {
-            failed += "masqueradeAll: the agent has no --masquerade-all yet\n";
-            continue;
-        }
         let world = match column {
             Column::NoDetector => NO_DETECTOR.borrow()?,
             Column::MasqueradeAll => MASQUERADE_ALL.borrow()?,
             _ => POLICIES.borrow()?,
         };
-        failed += &column_of(&world, row, column);
+        execute(&mut found, &world, row, column);
     }
-    ensure!(failed.is_empty(), "{}\n{failed}", table::header(row));
-    Ok(())
+    found.check()
 }
 
-/// One line for each cell that is not as the table says.
-fn column_of(world: &World, row: &Row, column: Column) -> String {
-    let expected = row.expected(column);
-    let mut failed = String::new();
+fn execute(found: &mut Executed<'_>, world: &World, row: &Row, column: Column) {
     for (to, v6, proto) in row.kinds() {
-        let found = run(world, row.source, &column.service(), to, v6, proto);
-        if found != expected {
-            let family = if v6 { "IPv6" } else { "IPv4" };
-            failed += &format!(
-                "  {:<15} {to:?}, {family} {proto:?}: {found}   (the table says {expected})\n",
-                column.name()
-            );
-        }
+        let met = run(world, row.source, &column.service(), to, v6, proto);
+        let family = if v6 { "IPv6" } else { "IPv4" };
+        found.note(column, &format!("{to:?} {family} {proto:?}"), met);
     }
-    failed
 }
 
 #[test]
@@ -141,16 +126,13 @@ fn rule_3_1_10_and_3_1_18_off_cluster_to_load_balancer_and_external_ip() -> Resu
 #[test]
 fn rule_3_1_3_and_3_1_9_and_3_1_10_under_xdp_off_cluster_clients_meet_the_same() -> Result<()> {
     let world = build(World::builder().args(&["--external-clusterip"]).xdp())?;
-    let mut failed = String::new();
-    for row in TABLE
-        .iter()
-        .filter(|row| row.source == table::Source::OffCluster)
-    {
+    for row in TABLE.iter().filter(|row| row.source == Source::OffCluster) {
+        let mut found = Executed::new(row);
         for column in Column::POLICIES {
-            failed += &column_of(&world, row, column);
+            execute(&mut found, &world, row, column);
         }
+        found.check()?;
     }
-    ensure!(failed.is_empty(), "{failed}");
     Ok(())
 }
 

@@ -131,12 +131,3 @@ impl Column {
             .external_policy(external)
     }
 }
-
-/// The row as the specification has it.
-pub(crate) fn header(row: &Row) -> String {
-    let mut text = format!("{} {:?} to {:?}\n", row.id, row.source, row.to);
-    for column in Column::ALL {
-        text += &format!("  | {:<15} | {}\n", column.name(), row.expected(column));
-    }
-    text + "and it was:"
-}

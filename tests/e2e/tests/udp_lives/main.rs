@@ -9,6 +9,7 @@ mod clients;
 mod replaced;
 mod gone;
 mod kept;
+mod unseen;
 
 use anyhow::Result;
 use tidegate_e2e::{Shared, World};

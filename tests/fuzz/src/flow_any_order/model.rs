@@ -18,8 +18,10 @@ pub(super) enum Lost {
     Nothing,
     /// The record of replies only, which the next packet of the client repairs.
     Reply,
-    /// The client's record, or the tuple at the backend now belongs to another flow.
+    /// The client's record, or both.
     More,
+    /// Nothing, but it was over, and its tuple at the backend now belongs to another flow.
+    Taken,
 }
 
 /// A flow as it was opened and used.

@@ -116,7 +116,10 @@ fn opened(world: &mut World, key: Tuple, out: Tuple, backend: usize, flags: u8) 
         }
         let is_taken = other.lost == Lost::Nothing && world.must_hold(other);
         assert!(!is_taken, "rule 3.2.2: {key:?} gets the tuple of {other:?}");
-        world.flows[at].lost = Lost::More;
+        world.flows[at].lost = match other.lost {
+            Lost::Nothing | Lost::Taken => Lost::Taken,
+            Lost::Reply | Lost::More => Lost::More,
+        };
     }
     world.flows.retain(|flow| flow.key != key);
     let mut flow = Flow::new(key, out, (backend, generation), now);
@@ -135,7 +138,8 @@ fn goes_on(world: &mut World, at: usize, out: Tuple, flags: u8) {
     });
     // Within one tick a record that lost its other half is believed (docs/limits.md).
     if let Some(owner) = owner.filter(|owner| world.must_hold(owner)) {
-        assert_eq!(flow.last, now, "{flow:?} speaks into {owner:?}");
+        let is_believed = flow.lost == Lost::More && flow.last == now;
+        assert!(is_believed, "rule 3.2.2: {flow:?} speaks into {owner:?}");
         return;
     }
     // Of two flows whose common tuple the map forgot twice, the first that speaks has it (docs/limits.md).

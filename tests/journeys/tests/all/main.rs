@@ -12,6 +12,7 @@ mod lives;
 mod crossing;
 mod sweeping;
 mod passing;
+mod martians;
 mod selection;
 mod sctp;
 mod icmp_errors;

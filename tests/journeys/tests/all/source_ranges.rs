@@ -262,7 +262,8 @@ fn rule_3_6_10_a_range_ends_at_its_last_bit(bench: &mut Bench<'_>, case: &Case) 
     let roles = case.places.roles;
     let client = roles.client.ip();
     let all = only(client).1;
-    for bits in [1, 7, 8, 9, 15, 17, 24, 31, 32, 33, 63, 64, 65, 127, 128] {
+    // Not 7: a bit of fd00::/8 flipped there makes a group, which sends nothing.
+    for bits in [1, 5, 8, 9, 15, 17, 24, 31, 32, 33, 63, 64, 65, 127, 128] {
         if bits > all {
             continue;
         }
