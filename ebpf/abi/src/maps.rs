@@ -30,7 +30,7 @@ pub const COUNTERS: &str = "counters";
 pub const EVENTS: &str = "events";
 
 /// Flows that one run of the sweeping program removes at most.
-pub const SWEEP_MOST: u32 = 64;
+pub const SWEEP_MOST: u32 = 16;
 
 /// Default number of flow records of each family (two for each flow); `--flows` sets another.
 pub const FLOWS_MAX: u32 = 1 << 18;

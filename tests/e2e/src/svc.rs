@@ -1,5 +1,4 @@
-//! Services as tests write them, with every frontend that a Service can have, and endpoints with
-//! all their conditions.
+//! Services as tests write them, with every frontend that a Service can have.
 //!
 //! Number N has clusterIPs 10.96.0.N and fd00:96::N, nodePort 30000 + N, load-balancer addresses
 //! 198.51.100.N and 2001:db8:51::N, external IPs 203.0.113.N and 2001:db8:cb::N. Which of them it
@@ -8,9 +7,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde_json::{Value, json};
-use tidegate_rig::{Pod, Port, service};
+use tidegate_rig::{Port, service};
 
-use crate::setup::{SERVICE_PORT, TARGET};
+use crate::{
+    endpoint::Ep,
+    setup::{SERVICE_PORT, TARGET},
+};
 
 /// A Service of namespace `default`, TCP and UDP on port 80.
 #[derive(Clone, Debug)]
@@ -19,15 +21,6 @@ pub struct Svc {
     number: u8,
     /// The object; a test may change whatever it likes.
     pub object: Value,
-}
-
-/// An endpoint of both families.
-#[derive(Clone, Debug)]
-pub struct Ep {
-    addresses: [IpAddr; 2],
-    node: String,
-    conditions: Value,
-    port: u16,
 }
 
 impl Svc {
@@ -136,7 +129,9 @@ impl Svc {
     /// Slices of both families; `suffix` tells those of one Service apart. All endpoints have the
     /// first one's port.
     pub fn slices(&self, suffix: &str, endpoints: &[Ep]) -> [Value; 2] {
-        let target = endpoints.first().map_or(TARGET, |endpoint| endpoint.port);
+        let target = endpoints
+            .first()
+            .map_or(TARGET, |endpoint| endpoint.target());
         let listed = self.object["spec"]["ports"].as_array();
         let ports: Vec<Value> = listed
             .into_iter()
@@ -160,58 +155,6 @@ impl Svc {
                 "ports": ports,
                 "endpoints": endpoints,
             })
-        })
-    }
-}
-
-impl Ep {
-    /// A pod, ready.
-    pub fn of(pod: &Pod) -> Self {
-        Self::at(pod.addresses(), pod.node)
-    }
-
-    /// Any pair of addresses on a node, ready.
-    pub fn at(addresses: [IpAddr; 2], node: &str) -> Self {
-        Self {
-            addresses,
-            node: node.to_owned(),
-            conditions: json!({ "ready": true, "serving": true, "terminating": false }),
-            port: TARGET,
-        }
-    }
-
-    /// Pods, ready.
-    pub fn all<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Vec<Self> {
-        pods.into_iter().map(Self::of).collect()
-    }
-
-    /// With other conditions, as the slice has them; `null` for those that it does not have.
-    pub fn conditions(mut self, ready: Value, serving: Value, terminating: Value) -> Self {
-        self.conditions = json!({ "ready": ready, "serving": serving, "terminating": terminating });
-        self
-    }
-
-    /// On its way out and still serving.
-    pub fn terminating(self) -> Self {
-        self.conditions(json!(false), json!(true), json!(true))
-    }
-
-    /// Not ready yet.
-    pub fn unready(self) -> Self {
-        self.conditions(json!(false), json!(false), json!(false))
-    }
-
-    /// Listening elsewhere.
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
-
-    fn json(&self, family: usize) -> Value {
-        json!({
-            "addresses": [self.addresses[family]],
-            "nodeName": self.node,
-            "conditions": self.conditions,
         })
     }
 }

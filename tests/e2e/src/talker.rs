@@ -15,7 +15,10 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use tidegate_rig::{EchoServer, Netns};
 
-use crate::wait::soon;
+use crate::{
+    fate::{Fate, summary},
+    wait::soon,
+};
 
 /// The pace that rule 5.2.1 worries about: no timeout ever comes to the rescue.
 const PACE: Duration = Duration::from_millis(100);
@@ -23,18 +26,6 @@ const PACE: Duration = Duration::from_millis(100);
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 /// An answer that was not there when so many more had been sent will not come.
 const YOUNG: usize = 10;
-
-/// What became of one datagram.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub enum Fate {
-    /// Nothing was heard of it, or not yet.
-    #[default]
-    Lost,
-    /// The pod that answered, and the source that it saw.
-    Answered(String, Option<SocketAddr>),
-    /// The kernel said "connection refused" (connected sockets only).
-    Refused,
-}
 
 /// Talks until it is dropped or [`finish`](Self::finish)ed.
 #[derive(Debug)]
@@ -154,21 +145,6 @@ impl Drop for Talker {
     fn drop(&mut self) {
         self.hush();
     }
-}
-
-/// Fates in short: `poda1 x5, lost, podb1 x3`.
-pub fn summary(fates: &[Fate]) -> String {
-    let name = |fate: &Fate| match fate {
-        Fate::Lost => "lost".to_owned(),
-        Fate::Refused => "refused".to_owned(),
-        Fate::Answered(pod, _) => pod.clone(),
-    };
-    let runs = fates.chunk_by(|one, other| name(one) == name(other));
-    let said = runs.map(|run| match run.len() {
-        1 => name(&run[0]),
-        many => format!("{} x{many}", name(&run[0])),
-    });
-    said.collect::<Vec<_>>().join(", ")
 }
 
 impl Loop {

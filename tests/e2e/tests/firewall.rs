@@ -1,6 +1,6 @@
 //! A node whose own firewall forwards nothing: what tidegate sends on does not pass there.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use tidegate_e2e::{Ep, Proto, Svc, World, all_silent, served_by};
 
 /// The same for both families; ARP and neighbour discovery are not forwarded.
@@ -30,6 +30,5 @@ fn rule_3_2_10_a_firewall_that_forwards_nothing_does_not_stop_services() -> Resu
             }
         }
     }
-    ensure!(world.counted("fragment")? == 0, "nothing was cut up");
     Ok(())
 }

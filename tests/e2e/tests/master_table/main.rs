@@ -88,7 +88,7 @@ fn rule_3_1_3_and_2_3_11_off_cluster_to_cluster_ip() -> Result<()> {
 }
 
 #[test]
-fn rule_3_1_4_and_2_3_7_and_3_4_4_pod_to_node_port() -> Result<()> {
+fn rule_3_1_4_and_2_3_7_and_2_3_9_and_3_4_4_pod_to_node_port() -> Result<()> {
     row("3.1.4")
 }
 

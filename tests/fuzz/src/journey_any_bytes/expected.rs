@@ -44,7 +44,8 @@ fn hops(exit: &Exit) -> u8 {
 /// What becomes of an ICMP error: the quoted packet as its sender knows it (rule 5.5.1). `None`: the quoted
 /// packet is none that anybody translates, such as a first fragment that is too short for its header.
 pub(super) fn error(machine: &HostMachine, exit: &Exit) -> Option<Vec<u8>> {
-    let (proto, src, dst) = quoted_endpoints(&exit.sent).expect("a translated error quotes ports");
+    // Some stacks quote with a length of their own making; the oracle wants the packet's.
+    let (proto, src, dst) = quoted_endpoints(&exit.sent)?;
     let key = Tuple {
         proto: Proto(proto),
         src: dst,

@@ -11,6 +11,7 @@ mod wire;
 mod lives;
 mod crossing;
 mod sweeping;
+mod times;
 mod passing;
 mod martians;
 mod selection;

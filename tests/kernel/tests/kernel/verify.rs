@@ -16,7 +16,7 @@ const BUDGETS: [(&str, u32); 16] = [
     ("tc_host", 46_500),
     ("tc_aside4", 500_000),
     ("tc_aside6", 520_000),
-    ("tc_sweep", 190_000),
+    ("tc_sweep", 48_000),
     ("connect4", 1_210),
     ("connect6", 4_550),
     ("sendmsg4", 1_210),

@@ -110,6 +110,12 @@ fn rule_1_6_1_the_default_ranges_are_those_of_kubernetes() {
 }
 
 #[test]
+fn rule_5_7_9_the_flow_table_is_no_smaller_than_kube_proxys_smallest() {
+    // Two records a flow, and a table for each family.
+    assert!(resolve(&[], "").flows / 2 >= 131_072);
+}
+
+#[test]
 fn rule_1_6_4_an_ipv6_service_range_shorter_than_64_bits_is_refused() {
     assert!(
         resolve(&["--service-cidr", "fd00::/64"], "")

@@ -121,6 +121,17 @@ fn rule_1_1_9_addresses_are_read_leniently_and_bad_ones_cost_only_themselves() {
 }
 
 #[test]
+fn rule_3_6_14_the_annotation_of_old_guards_nothing() {
+    let of = |name: &str| {
+        let spec = format!("type: LoadBalancer, {IP}, ports: [{{port: 80}}]");
+        model(&service(name, &spec)).ports.swap_remove(0)
+    };
+    let key = "service.beta.kubernetes.io/load-balancer-source-ranges";
+    let annotated = of(&format!("web, annotations: {{{key}: 10.0.0.0/8}}"));
+    assert_eq!(annotated, of("web"));
+}
+
+#[test]
 fn rule_1_1_10_and_1_1_11_and_1_1_12_and_1_7_4_source_ranges_are_filtered_family_by_family() {
     let of = |list: &str| {
         let spec = format!(
