@@ -49,7 +49,9 @@ impl Target {
 
     /// What the repository has.
     fn corpus(self) -> PathBuf {
-        cargo::workspace().join("tests/fuzz/corpus").join(self.name())
+        cargo::workspace()
+            .join("tests/fuzz/corpus")
+            .join(self.name())
     }
 
     /// What runs on this machine have found.
@@ -113,7 +115,9 @@ fn nightly() -> Result<String> {
 }
 
 fn pinned(starter: &str) -> Option<String> {
-    let line = starter.lines().find_map(|line| line.strip_prefix("nightly="))?;
+    let line = starter
+        .lines()
+        .find_map(|line| line.strip_prefix("nightly="))?;
     line.split_whitespace().next().map(str::to_owned)
 }
 
@@ -131,7 +135,10 @@ fn keep(target: Target) -> Result<()> {
     ensure!(status.success(), "{}: merging failed", target.name());
     let kept = files(&fewest)?;
     ensure!(!kept.is_empty(), "{}: nothing is left", target.name());
-    for file in files(&corpus)?.iter().filter(|file| is_made_by_libfuzzer(file)) {
+    for file in files(&corpus)?
+        .iter()
+        .filter(|file| is_made_by_libfuzzer(file))
+    {
         fs::remove_file(file).with_context(|| file.display().to_string())?;
     }
     for file in &kept {
@@ -168,7 +175,10 @@ mod tests {
     #[test]
     fn the_starter_says_which_nightly() {
         assert!(nightly().unwrap().starts_with("nightly-2"));
-        assert_eq!(pinned("rust=1\nnightly=n-1 # why\n"), Some("n-1".to_owned()));
+        assert_eq!(
+            pinned("rust=1\nnightly=n-1 # why\n"),
+            Some("n-1".to_owned())
+        );
         assert_eq!(pinned("rust=1\n"), None);
     }
 

@@ -5,10 +5,11 @@ use std::process::Command;
 use anyhow::Result;
 use tidegate_rig::output_of;
 
-const TOOLS: [&[&str]; 5] = [
+const TOOLS: [&[&str]; 6] = [
     &["rustc", "--version"],
     &["bpf-linker", "--version"],
     &["ip", "-V"],
+    &["nft", "--version"],
     &["ethtool", "--version"],
     &["iperf3", "--version"],
 ];

@@ -73,7 +73,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let rules = match options {
         Options { rules: true, .. } => rules::report(&tests),
         // Part of the tests is no base to say what is missing.
-        Options { floor: None, filter: None, .. } => rules::check(&tests),
+        Options {
+            floor: None,
+            filter: None,
+            ..
+        } => rules::check(&tests),
         _ => Ok(()),
     };
     for (floor, count) in &counts {

@@ -214,7 +214,7 @@ impl Address for Ip4 {
     #[inline(always)]
     fn may_send(self) -> bool {
         let first = self.octets()[0];
-        self.0 != 0 && first != 127 && first < 224
+        self.0 != 0 && self.0 != u32::MAX && first != 127 && first & 0xf0 != 224
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Step 2: have we seen its flow? Looks a record up, decides whether it still counts, and keeps it fresh.
 
-use tidegate_abi::{Address, BackendId, Flow, Proto, flow::flags};
+use tidegate_abi::{Address, BackendId, Flow, FrontendKey, Proto, flow::flags};
 
 use crate::{
     Tables, Work, World,
@@ -68,6 +68,11 @@ where
         return false;
     }
     if work.flow.seen != now {
+        if !work.flow.is_reply() && has_moved(tables, work) {
+            tables.remove_flow(&work.reply_key);
+            tables.remove_flow(&work.headers.key);
+            return false;
+        }
         refresh(tables, entry, work, device, now);
     }
     if moves && is_ours {
@@ -79,6 +84,20 @@ where
         advance(tables, work, forward);
     }
     true
+}
+
+/// Whether the address that a UDP client dialled has been taken away from the Service, or given to another
+/// one: then its flow begins anew, though its backend still serves (rules 5.2.9 and 5.2.12).
+#[inline(always)]
+fn has_moved<A: Address, T: Tables<A>>(tables: &T, work: &Work<A>) -> bool {
+    let key = &work.headers.key;
+    if key.proto != Proto::UDP || work.flow.backend == 0 {
+        return false;
+    }
+    match tables.frontend(&FrontendKey::new(key.dst, key.dst_port, key.proto)) {
+        Some(frontend) => frontend.service != work.flow.service,
+        None => true,
+    }
 }
 
 /// Whether a packet with a reply record's tuple belongs to somebody who dialled the backend directly from

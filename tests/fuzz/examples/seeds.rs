@@ -12,7 +12,11 @@ fn main() -> io::Result<()> {
     fs::create_dir_all(&directory)?;
     let mut rng = Rng::new(1);
     for number in 0..500 {
-        let roles = if rng.one_in(2) { Roles::v4() } else { Roles::v6() };
+        let roles = if rng.one_in(2) {
+            Roles::v4()
+        } else {
+            Roles::v6()
+        };
         let frame = valid_frame_between(&mut rng, &roles.all());
         if frame.len() < 600 {
             let data = [&[rng.next_u8() & 1], frame.as_slice()].concat();

@@ -7,6 +7,7 @@
 mod input;
 mod scene;
 mod shape;
+mod slow;
 pub mod parse_any_bytes;
 pub mod journey_any_bytes;
 pub mod flow_any_order;

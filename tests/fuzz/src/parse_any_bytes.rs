@@ -1,9 +1,8 @@
 //! Any bytes, as one frame, through the parser.
 //!
 //! It must never panic, never point outside of the frame, never read beyond its end, and say of every
-//! frame what [`slow`], written a second time from the documents, says of it.
+//! frame what [`crate::slow`], written a second time from the documents, says of it.
 
-mod slow;
 mod watched;
 
 use std::net::SocketAddr;
@@ -16,7 +15,7 @@ use tidegate_datapath::{
 use tidegate_frames::oracle::{dissect::dissect, quoted_endpoints};
 use tidegate_journeys::host::HostPacket;
 
-use slow::{Fate, Seen};
+use crate::slow::{self, Fate, Seen};
 use watched::Watched;
 
 /// The first byte's lowest bit says whether it is a super-packet; the rest is the frame.
@@ -57,7 +56,10 @@ fn check<A: Ip>(packet: &HostPacket, l3: usize) {
     match (parse::headers::<A, _>(&watched, l3), &expected) {
         (Ok(headers), Ok(seen)) => {
             same(&headers, seen);
-            assert!(!seen.is_fragment && matches!(seen.proto, 6 | 17), "{seen:?}");
+            assert!(
+                !seen.is_fragment && matches!(seen.proto, 6 | 17),
+                "{seen:?}"
+            );
         }
         (Err(reason), Ok(seen)) if seen.is_fragment || !matches!(seen.proto, 6 | 17) => {
             agree(reason, Fate::Aside);
@@ -144,7 +146,10 @@ fn quoted<A: Ip>(packet: &Watched<'_>, l3: usize) {
     let Some(quote) = quote::at::<A, _>(packet, ip.l4 + 8) else {
         return;
     };
-    let ports = packet.bytes().get(quote.l4..).and_then(|at| at.first_chunk());
+    let ports = packet
+        .bytes()
+        .get(quote.l4..)
+        .and_then(|at| at.first_chunk());
     let (Some([a, b, c, d]), Some(expected)) = (ports, quoted_endpoints(packet.bytes())) else {
         return;
     };

@@ -37,7 +37,10 @@ pub(crate) fn packet(input: &mut Input<'_>, tuple: Tuple) -> Vec<Vec<u8>> {
         Proto::TCP => {
             let frame = Frame::tcp(src, dst).flags(input.pick(&FLAGS)).seq(7);
             let options: &[u8] = input.pick(&[&[][..], &[2, 4, 5, 0xb4]]);
-            dress(input, frame.options(options).checksum(checksum).payload(payload))
+            dress(
+                input,
+                frame.options(options).checksum(checksum).payload(payload),
+            )
         }
         Proto::SCTP => {
             let crc = input.pick(&[Crc::Right, Crc::Right, Crc::Zero, Crc::Wrong]);
@@ -45,7 +48,10 @@ pub(crate) fn packet(input: &mut Input<'_>, tuple: Tuple) -> Vec<Vec<u8>> {
             dress(input, Frame::sctp(src, dst).chunk(chunk).crc(crc))
         }
         Proto::ICMP => dress(input, Frame::echo(src, dst, 1, 1).payload(payload)),
-        Proto::UDP => dress(input, Frame::udp(src, dst).checksum(checksum).payload(payload)),
+        Proto::UDP => dress(
+            input,
+            Frame::udp(src, dst).checksum(checksum).payload(payload),
+        ),
         Proto(other) => dress(input, Frame::raw(src, dst, other).payload(payload)),
     }
 }
@@ -138,7 +144,10 @@ pub(crate) fn error(input: &mut Input<'_>, about: &[u8], from: SocketAddr) -> Op
         _ => 548,
     };
     Some(match input.below(6) {
-        0 => dress(input, error.quoting_with_extension(packet, limit, &[0x20, 0, 0, 0])),
+        0 => dress(
+            input,
+            error.quoting_with_extension(packet, limit, &[0x20, 0, 0, 0]),
+        ),
         _ => dress(input, error.quoting(packet, limit)),
     })
 }

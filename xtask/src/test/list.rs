@@ -21,7 +21,11 @@ pub(super) fn tests() -> Result<Tests> {
             .stderr(Stdio::inherit())
             .output()
             .context("cannot run cargo")?;
-        ensure!(output.status.success(), "`cargo test {} -- --list` failed", args.join(" "));
+        ensure!(
+            output.status.success(),
+            "`cargo test {} -- --list` failed",
+            args.join(" ")
+        );
         let text = String::from_utf8_lossy(&output.stdout);
         text.lines().for_each(|line| tests.take_line(line));
     }

@@ -59,26 +59,25 @@ impl Tests {
         all.map(|(path, outcome)| (path.as_str(), *outcome))
     }
 
-    /// The tests of this name, wherever they are; those of the journeys come in pairs.
-    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = (&str, Outcome)> {
-        self.all()
-            .filter(move |(path, _)| path.split("::").any(|part| part == name))
-    }
-
     #[cfg(test)]
     pub(super) fn listed(paths: &[&str]) -> Self {
         let mut tests = Self::default();
-        paths.iter().for_each(|path| tests.take_line(&format!("{path}: test")));
+        paths
+            .iter()
+            .for_each(|path| tests.take_line(&format!("{path}: test")));
         tests
     }
 }
 
 /// A test's path has no space, so a sentence that begins with "test" is none.
 fn started(line: &str) -> Option<(&str, &str)> {
-    let (path, rest) = line.strip_prefix("test ")?.split_once(" ... ").or_else(|| {
-        let path = line.strip_prefix("test ")?.strip_suffix(" ...")?;
-        Some((path, ""))
-    })?;
+    let (path, rest) = line
+        .strip_prefix("test ")?
+        .split_once(" ... ")
+        .or_else(|| {
+            let path = line.strip_prefix("test ")?.strip_suffix(" ...")?;
+            Some((path, ""))
+        })?;
     let path = path.strip_suffix(" - should panic").unwrap_or(path);
     (!path.contains(' ')).then_some((path, rest))
 }
@@ -111,7 +110,10 @@ mod tests {
             ("c", Outcome::Passed),
             ("d", Outcome::Skipped),
         ];
-        assert_eq!(found, expected.map(|(name, outcome)| (name.to_owned(), outcome)));
+        assert_eq!(
+            found,
+            expected.map(|(name, outcome)| (name.to_owned(), outcome))
+        );
     }
 
     #[test]

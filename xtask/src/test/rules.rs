@@ -2,6 +2,7 @@
 //!
 //! The rules are listed in `tests/rules.toml`; tests carry their numbers in their names. A rule with
 //! neither a test nor a reason fails, and so does one with both, and a test of a rule that is not listed.
+//! The same goes for traps, which may leave their showing to the tests of rules.
 
 use std::collections::BTreeMap;
 
@@ -12,55 +13,99 @@ mod report;
 mod table;
 
 use super::outcome::{Outcome, Tests};
-use id::Id;
+use id::{Id, trap_of_test};
 use table::{FILE, Table};
 
 /// Prints the table and fails as [`check`] does.
 pub(super) fn report(tests: &Tests) -> Result<()> {
     let table = Table::read()?;
-    let (shown, complaints) = matched(&table, tests);
-    print!("{}", report::table(&table, &shown, tests));
-    judge(&complaints)
+    let shown = Shown::by(tests);
+    print!("{}", report::table(&table, &shown));
+    judge(&complaints(&table, &shown))
 }
 
-/// Only fails, when the names of all tests are there.
+/// Only fails.
 pub(super) fn check(tests: &Tests) -> Result<()> {
-    judge(&matched(&Table::read()?, tests).1)
+    judge(&complaints(&Table::read()?, &Shown::by(tests)))
 }
 
-/// The tests of each rule.
-type Shown<'a> = BTreeMap<Id, Vec<(&'a str, Outcome)>>;
+type Named<'a> = (&'a str, Outcome);
 
-fn matched<'a>(table: &Table, tests: &'a Tests) -> (Shown<'a>, Vec<String>) {
-    let (mut shown, mut complaints) = (Shown::new(), Vec::new());
-    for (name, outcome) in tests.all() {
-        let ids = Id::of_test(name).unwrap_or_else(|error| {
-            complaints.push(format!("{error:#}"));
-            Vec::new()
-        });
-        for id in ids {
-            if !table.rules.contains_key(&id) && !table.later.contains(&id) {
-                complaints.push(format!("test {name}: {FILE} has no rule {id}"));
+/// Tests by what they show.
+#[derive(Default)]
+struct Shown<'a> {
+    rules: BTreeMap<Id, Vec<Named<'a>>>,
+    traps: BTreeMap<u16, Vec<Named<'a>>>,
+    /// Names that cannot be read.
+    unreadable: Vec<String>,
+}
+
+impl<'a> Shown<'a> {
+    fn by(tests: &'a Tests) -> Self {
+        let mut shown = Self::default();
+        for (name, outcome) in tests.all() {
+            if let Err(error) = shown.add(name, outcome) {
+                shown.unreadable.push(format!("{error:#}"));
             }
-            shown.entry(id).or_default().push((name, outcome));
         }
+        shown
+    }
+
+    fn add(&mut self, name: &'a str, outcome: Outcome) -> Result<()> {
+        for id in Id::of_test(name)? {
+            self.rules.entry(id).or_default().push((name, outcome));
+        }
+        if let Some(trap) = trap_of_test(name)? {
+            self.traps.entry(trap).or_default().push((name, outcome));
+        }
+        Ok(())
+    }
+}
+
+fn complaints(table: &Table, shown: &Shown<'_>) -> Vec<String> {
+    let mut complaints = shown.unreadable.clone();
+    let known = |id: &Id| table.rules.contains_key(id) || table.later.contains(id);
+    for (id, tests) in shown.rules.iter().filter(|(id, _)| !known(id)) {
+        let names = tests.iter().map(|(name, _)| name);
+        complaints.extend(names.map(|name| format!("test {name}: {FILE} has no rule {id}")));
+    }
+    for (number, tests) in shown
+        .traps
+        .iter()
+        .filter(|(it, _)| !table.traps.contains_key(it))
+    {
+        let names = tests.iter().map(|(name, _)| name);
+        complaints.extend(names.map(|name| format!("test {name}: {FILE} has no trap {number}")));
     }
     for (id, rule) in &table.rules {
-        match (shown.contains_key(id), rule.untested.is_some()) {
-            (false, false) => complaints.push(format!(
-                "rule {id} has no test: write one, or a reason into {FILE}"
-            )),
-            (true, true) => complaints.push(format!(
-                "rule {id} has a test: take its reason for having none out of {FILE}"
-            )),
-            _ => {}
+        let tested = shown.rules.contains_key(id);
+        complaints.extend(verdict(
+            &format!("rule {id}"),
+            tested,
+            rule.untested.is_some(),
+        ));
+    }
+    for (number, trap) in &table.traps {
+        let name = format!("trap {number}");
+        for id in trap.rules.iter().filter(|id| !shown.rules.contains_key(id)) {
+            complaints.push(format!("{name} is left to rule {id}, which has no test"));
         }
+        let tested = shown.traps.contains_key(number) || !trap.rules.is_empty();
+        complaints.extend(verdict(&name, tested, trap.untested.is_some()));
     }
-    for trap in &table.traps {
-        let unknown = trap.tests.iter().filter(|test| tests.named(test).next().is_none());
-        complaints.extend(unknown.map(|test| format!("trap {}: no test {test}", trap.id)));
+    complaints
+}
+
+fn verdict(what: &str, tested: bool, excused: bool) -> Option<String> {
+    match (tested, excused) {
+        (false, false) => Some(format!(
+            "{what} has no test: write one, or a reason into {FILE}"
+        )),
+        (true, true) => Some(format!(
+            "{what} has a test: take the reason for none out of {FILE}"
+        )),
+        _ => None,
     }
-    (shown, complaints)
 }
 
 fn judge(complaints: &[String]) -> Result<()> {
@@ -82,35 +127,43 @@ mod tests {
         '4.2' = 'second'
         [untested]
         '4.2' = 'another component'
-        [[trap]]
-        id = 'T1'
-        title = 'one'
-        tests = ['rule_1_1_1_is_kept']";
+        [traps]
+        1 = { is = 'one', rules = ['1.1.1'] }
+        2 = { is = 'two' }";
 
-    fn complaints(names: &[&str]) -> Vec<String> {
+    const ENOUGH: [&str; 3] = ["a::rule_1_1_1_is_kept", "rule_7_1_2_too", "trap_t2_is_seen"];
+
+    fn found(names: &[&str]) -> Vec<String> {
         let tests = Tests::listed(names);
-        matched(&Table::parse(TABLE).unwrap(), &tests).1
+        complaints(&Table::parse(TABLE).unwrap(), &Shown::by(&tests))
     }
 
     #[test]
     fn a_rule_needs_a_test_or_a_reason_and_not_both() {
-        assert_eq!(complaints(&["a::rule_1_1_1_is_kept", "rule_7_1_2_too"]), [""; 0]);
-        let none = complaints(&["b"]);
+        assert_eq!(found(&ENOUGH), [""; 0]);
+        let none = found(&["b"]);
         assert!(none[0].starts_with("rule 1.1.1 has no test"), "{none:?}");
-        assert!(none[1].starts_with("trap T1: no test"), "{none:?}");
-        let both = complaints(&["rule_1_1_1_is_kept", "rule_4_2_is_kept"]);
+        assert!(
+            none[1].starts_with("trap 1 is left to rule 1.1.1"),
+            "{none:?}"
+        );
+        assert!(none[2].starts_with("trap 2 has no test"), "{none:?}");
+        let both = found(&[&ENOUGH[..], &["rule_4_2_is_kept"]].concat());
         assert!(both[0].starts_with("rule 4.2 has a test"), "{both:?}");
     }
 
     #[test]
-    fn a_test_of_an_unknown_rule_is_found_out() {
-        let found = complaints(&["rule_1_1_1_is_kept", "rule_1_1_2_x", "rule_7_1_4_y", "rule_1_1"]);
-        assert_eq!(found.len(), 3, "{found:?}");
+    fn a_test_of_an_unknown_rule_or_trap_is_found_out() {
+        let odd = ["rule_1_1_2_x", "rule_7_1_4_y", "rule_1_1", "trap_t3_z"];
+        let found = found(&[&ENOUGH[..], &odd].concat());
+        assert_eq!(found.len(), odd.len(), "{found:?}");
     }
 
     #[test]
-    fn the_real_table_can_be_read() {
+    fn the_real_table_has_every_rule_and_trap() {
         let table = Table::read().unwrap();
-        assert!(table.rules.len() > 270, "{}", table.rules.len());
+        assert_eq!((table.rules.len(), table.traps.len()), (325, 72));
+        let mut ids = table.traps.values().flat_map(|trap| &trap.rules);
+        assert!(ids.all(|id| table.rules.contains_key(id) || table.later.contains(id)));
     }
 }

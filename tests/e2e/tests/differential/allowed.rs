@@ -39,6 +39,8 @@ const GUARDED: &str = "decision 4: clusterIPs are not served to the uplink by de
 const LOOPBACK: &str = "decision 7: NodePorts on the loopback, through the socket hook";
 const LOCAL: &str = "decision 11: a pod's packet to another node's NodePort meets local endpoints \
                      only (kube-proxy's answer comes from the pod's own address, if at all)";
+const ANSWERED: &str = "decision 3: a pod that is known by its address is not bound by policy Local either; \
+                        here it is answered, since a remote backend sees the node";
 const ERRNO: &str = "docs/limits.md, Clients and backends: what a process of the node is told";
 
 const EVERY: &[Way] = &[Tcp, Udp, ConnectedUdp];
@@ -55,6 +57,13 @@ const SPREAD: &[&str] = &[
 ];
 /// Nobody serves them.
 const EMPTY: &[&str] = &["nobody", "nobody-local", "unready"];
+/// Policy Local outside; whoever may serve is on the other node.
+const FAR: &[&str] = &[
+    "fallback",
+    "remote-local",
+    "remote-external-local",
+    "ranges-remote-local",
+];
 const NO_RANGES: &[&str] = &["plain", "internal-local"];
 
 /// With default flags.
@@ -136,6 +145,26 @@ pub(crate) const EXTERNAL_CLUSTER_IP: &[Allowed] = &[
         &["poda1 sees nodea, podb1 sees nodea"], "poda1 sees client, podb1 sees nodea"),
     row(KEEPS, &[Outside], &[ClusterIp], EVERY, &["internal-local", "both-local", "terminating"],
         &["poda1 sees nodea"], "poda1 sees client"),
+];
+
+/// With `--pod-cidr`, a pod of the other node to NodePorts.
+#[rustfmt::skip]
+pub(crate) const POD_CIDR: &[Allowed] = &[
+    row(KEEPS, &[PodElsewhere], &[NodePort], EVERY, SPREAD,
+        &["poda1 sees nodea, podb1 sees nodea"], "poda1 sees client, podb1 sees nodea"),
+    row(ANSWERED, &[PodElsewhere], &[NodePort], STRICT, &["external-local", "both-local", "terminating"],
+        &["silent", "poda1 sees client, silent"], "poda1 sees client, podb1 sees nodea"),
+    row(ANSWERED, &[PodElsewhere], &[NodePort], &[Udp], &["external-local", "both-local", "terminating"],
+        &["poda1 sees client, podb1 sees client from its own address"], "poda1 sees client, podb1 sees nodea"),
+    row(ANSWERED, &[PodElsewhere], &[NodePort], STRICT, FAR, &["silent"], "podb1 sees nodea"),
+    row(ANSWERED, &[PodElsewhere], &[NodePort], &[Udp], FAR,
+        &["podb1 sees client from its own address"], "podb1 sees nodea"),
+    row(ANSWERED, &[PodElsewhere], &[NodePort], STRICT, &["hosts-local"],
+        &["silent", "nodea sees client, silent"], "nodea sees client, nodeb sees nodea"),
+    row(ANSWERED, &[PodElsewhere], &[NodePort], &[Udp], &["hosts-local"],
+        &["nodea sees client, nodeb sees client from its own address"], "nodea sees client, nodeb sees nodea"),
+    row(ANSWERED, &[PodElsewhere], &[NodePort], STRICT, &["sticky-local"],
+        &["silent", "1 of the pods"], "1 of the pods"),
 ];
 
 const fn row(

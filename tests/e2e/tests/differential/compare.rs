@@ -11,13 +11,13 @@ use crate::observe::{MORE_PATIENCE, PATIENCE, SILENT, Seen, observe};
 use crate::stage::Stage;
 
 /// The two scenes, and the differences that are meant.
-pub(crate) struct Comparison {
-    pub(crate) kube_proxy: Stage,
+pub(crate) struct Comparison<'a> {
+    pub(crate) kube_proxy: &'a Stage,
     pub(crate) tidegate: Stage,
     pub(crate) allowed: &'static [Allowed],
 }
 
-impl Comparison {
+impl Comparison<'_> {
     /// Asks everything in both scenes and fails unless they differ in just what is allowed.
     pub(crate) fn run(&self, groups: &[Vec<Cell>]) -> Result<()> {
         self.every_row_covers_something(groups)?;
@@ -60,7 +60,7 @@ impl Comparison {
     /// The same questions in both scenes, at the same time.
     fn both(&self, groups: &[Vec<Cell>], patience: Duration) -> (Seen, Seen) {
         thread::scope(|scope| {
-            let theirs = scope.spawn(|| observe(&self.kube_proxy, groups, patience));
+            let theirs = scope.spawn(|| observe(self.kube_proxy, groups, patience));
             let ours = observe(&self.tidegate, groups, patience);
             let theirs = theirs.join();
             (

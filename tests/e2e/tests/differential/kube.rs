@@ -14,6 +14,8 @@ use std::net::IpAddr;
 use anyhow::Result;
 use serde_json::Value;
 
+use crate::POD_CIDRS;
+
 /// The node that the rules are for, and the family.
 #[derive(Clone, Debug)]
 pub(crate) struct Here {
@@ -40,11 +42,7 @@ impl Here {
 
     /// Where pods' addresses come from: the detector that is kube-proxy's default (rule 3.4.1).
     fn cluster_cidr(&self) -> &'static str {
-        if self.v6 {
-            "fd00:244::/32"
-        } else {
-            "10.244.0.0/16"
-        }
+        POD_CIDRS[usize::from(self.v6)]
     }
 
     fn service_cidr(&self) -> &'static str {

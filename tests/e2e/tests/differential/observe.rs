@@ -74,8 +74,9 @@ fn in_words(stage: &Stage, cell: &Cell, patience: Duration) -> String {
             Heard::Nothing => drop(words.insert(SILENT.to_owned())),
             Heard::Error(error) => drop(words.insert(error)),
         }
-        let met_nobody = backends.is_empty() && (words.contains(SILENT) || nth > 1);
-        if met_nobody || !case.is_sticky() && nth >= LEAST && backends.len() > 1 {
+        // Silence takes long, and one is enough: a slow answer gets its chance when the cell is asked again.
+        let is_silent = words.contains(SILENT) || backends.is_empty() && nth > 1;
+        if is_silent || !case.is_sticky() && nth >= LEAST && backends.len() > 1 {
             break;
         }
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -23,7 +24,7 @@ const EXCLUDED: [&str; 2] = ["192.0.2.22", "2001:db8:22::22"];
 /// A scene in which Services work. Dropping it removes everything.
 pub(crate) struct Stage {
     /// Held until the end, as the echo servers are.
-    agents: Vec<(AgentSpec, Agent)>,
+    agents: Vec<(Agent, AgentSpec)>,
     _echoes: Vec<EchoServer>,
     pub(crate) cases: Vec<Case>,
     /// Where the next datagram comes from.
@@ -48,13 +49,23 @@ impl Stage {
     pub(crate) fn tidegate(args: &[&str]) -> Result<Self> {
         let mut stage = Self::bare()?;
         let objects = objects(&stage.cases);
-        for node in [&stage.scene.a, &stage.scene.b] {
+        let specs = [&stage.scene.a, &stage.scene.b].map(|node| {
             let spec = AgentSpec::new(&stage.scene, node)?
                 .args(["--service-cidr", "10.96.0.0/12,fd00:96::/112"])
                 .args(args);
-            spec.manifests.put("all", &objects)?;
-            let agent = spec.start()?;
-            stage.agents.push((spec, agent));
+            spec.manifests.put("all", &objects).map(|()| spec)
+        });
+        // A debug build takes its time, so both at once.
+        let agents = thread::scope(|scope| {
+            let starting =
+                specs.map(|spec| scope.spawn(|| spec.and_then(|it| Ok((it.start()?, it)))));
+            starting.map(|it| {
+                it.join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+        });
+        for agent in agents {
+            stage.agents.push(agent?);
         }
         Ok(stage)
     }
@@ -111,9 +122,9 @@ impl Stage {
             .with_context(|| format!("kube-proxy's rules on {}", node.name))
     }
 
-    /// A port that no datagram came from yet. What is translated on node B arrives at node A like a packet
-    /// to the pod itself; from the same port as an earlier packet to a NodePort of A, their replies could
-    /// not be told apart (docs/limits.md: "the same tuple to a backend directly and through a Service").
+    /// A port that no datagram came from yet. What node B translates arrives at node A as a packet to the
+    /// pod itself; from the port of an earlier packet to a NodePort of A, the two flows can mix
+    /// (docs/limits.md: "one port of a client to a backend directly and through a Service").
     pub(crate) fn next_port(&self) -> u16 {
         match self.port.fetch_add(1, Ordering::Relaxed) {
             port @ FIRST_PORT.. => port,

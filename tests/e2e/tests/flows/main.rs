@@ -1,7 +1,7 @@
 //! Flows at their edges: odd segments, used-up ports, reused ports, agents that come late, backends
 //! that are nodes.
 
-mod full;
+mod direct;
 mod host_backends;
 mod neighbours;
 mod odd;

@@ -11,7 +11,7 @@ use tidegate_rig::{Wire, mac_of};
 use crate::world;
 
 #[test]
-fn the_first_packet_of_a_flow_is_not_lost_when_a_neighbour_is_unknown() -> Result<()> {
+fn trap_t65_the_first_packet_of_a_flow_is_not_lost_when_a_neighbour_is_unknown() -> Result<()> {
     let world = world()?;
     let svc = Svc::new("unknown", 11);
     for pod in [world.a(1), world.b(1)] {

@@ -7,6 +7,7 @@
 
 mod clients;
 mod replaced;
+mod frontends;
 mod gone;
 mod kept;
 mod unseen;

@@ -3,7 +3,10 @@
 use tidegate_abi::{Proto, reason::Kind};
 use tidegate_frames::{
     Frame,
-    oracle::{dissect::{Piece, dissect}, reassemble},
+    oracle::{
+        dissect::{Piece, dissect},
+        reassemble,
+    },
 };
 use tidegate_journeys::{
     machine::{Exit, Machine as _},
@@ -27,8 +30,14 @@ pub(super) fn datagram(world: &mut World, input: &mut Input<'_>) {
     world.next_id += 1;
     let payload = [world.next_id as u8; 60];
     let mut pieces = match proto {
-        Proto::UDP => Frame::udp(src, dst).id(world.next_id).payload(payload).fragments(32),
-        _ => Frame::tcp(src, dst).id(world.next_id).payload(payload).fragments(32),
+        Proto::UDP => Frame::udp(src, dst)
+            .id(world.next_id)
+            .payload(payload)
+            .fragments(32),
+        _ => Frame::tcp(src, dst)
+            .id(world.next_id)
+            .payload(payload)
+            .fragments(32),
     };
     let mut sent = Vec::new();
     while !pieces.is_empty() {
@@ -52,7 +61,11 @@ pub(super) fn datagram(world: &mut World, input: &mut Input<'_>) {
 
 fn arrives_whole_or_not_at_all(world: &World, sent: &[Exit], key: Tuple) {
     let is_forward = |exit: &&Exit| exit.reason.is_some_and(|it| it.kind() == Kind::Forward);
-    let out: Vec<_> = sent.iter().filter(is_forward).map(|exit| exit.frame.clone()).collect();
+    let out: Vec<_> = sent
+        .iter()
+        .filter(is_forward)
+        .map(|exit| exit.frame.clone())
+        .collect();
     if out.is_empty() {
         return;
     }

@@ -35,7 +35,13 @@ pub(super) fn client(world: &mut World, input: &mut Input<'_>) {
     let before = world.record(&key);
     let exit = world.send(key.src, &segment(key, flags));
     is_well_formed(&exit);
-    judge_client(world, &exit, key, flags, before.map(|it| (it.created, it.out, it.state)));
+    judge_client(
+        world,
+        &exit,
+        key,
+        flags,
+        before.map(|it| (it.created, it.out, it.state)),
+    );
 }
 
 /// Two machines on the link, one of them with two ports, and the two pods of the node.
@@ -69,7 +75,9 @@ pub(super) fn judge_client(
         let repairs = flow.lost == Lost::Reply && flow.last != now;
         (flow.lost == Lost::Nothing || repairs) && world.must_hold(flow)
     });
-    let forward = exit.reason.is_some_and(|reason| reason.kind() == Kind::Forward);
+    let forward = exit
+        .reason
+        .is_some_and(|reason| reason.kind() == Kind::Forward);
     if !forward {
         assert!(!holds, "{}, {:?}: {:?}", exit.who, exit.reason, world.flows);
         return;
@@ -84,7 +92,11 @@ pub(super) fn judge_client(
     let is_new = exit.reason == Some(Reason::NewFlow) || before != after && reopens(before, after);
     match known {
         Some(at) if holds => {
-            assert!(!is_new, "a living flow was opened again: {:?}", world.flows[at]);
+            assert!(
+                !is_new,
+                "a living flow was opened again: {:?}",
+                world.flows[at]
+            );
             assert_eq!(out, world.flows[at].out, "{:?}", world.flows[at]);
             let flow = &mut world.flows[at];
             flow.lost = Lost::Nothing;
@@ -109,6 +121,15 @@ fn opened(world: &mut World, key: Tuple, out: Tuple, backend: usize, flags: u8) 
     assert!(world.offers(key.dst, backend), "{key:?} to {out:?}");
     let generation = world.serving(backend);
     let generation = generation.unwrap_or_else(|| panic!("rule 5.2.1: new flow to {}", out.dst));
+    takes(world, key, out);
+    world.flows.retain(|flow| flow.key != key);
+    let mut flow = Flow::new(key, out, (backend, generation), now);
+    flow.saw(flags, true, now);
+    world.flows.push(flow);
+}
+
+/// A tuple at a backend goes to whoever has this key: no living flow may have it.
+fn takes(world: &mut World, key: Tuple, out: Tuple) {
     for at in 0..world.flows.len() {
         let other = &world.flows[at];
         if other.key == key || other.out != out {
@@ -121,10 +142,6 @@ fn opened(world: &mut World, key: Tuple, out: Tuple, backend: usize, flags: u8) 
             Lost::Reply | Lost::More => Lost::More,
         };
     }
-    world.flows.retain(|flow| flow.key != key);
-    let mut flow = Flow::new(key, out, (backend, generation), now);
-    flow.saw(flags, true, now);
-    world.flows.push(flow);
 }
 
 /// Nothing was promised to this flow any more, but it must not disturb another.
@@ -132,19 +149,24 @@ fn goes_on(world: &mut World, at: usize, out: Tuple, flags: u8) {
     let now = world.now();
     let flow = &world.flows[at];
     assert!(!flow.must_be_forgotten(now), "{flow:?}");
+    assert!(flags != SYN || !flow.is_over(), "rule 5.3.1: {flow:?}");
     assert_eq!(out, flow.out);
-    let owner = world.flows.iter().find(|other| {
-        other.key != flow.key && other.out == out && other.lost == Lost::Nothing
-    });
+    let owner = world
+        .flows
+        .iter()
+        .find(|other| other.key != flow.key && other.out == out && other.lost == Lost::Nothing);
     // Within one tick a record that lost its other half is believed (docs/limits.md).
     if let Some(owner) = owner.filter(|owner| world.must_hold(owner)) {
-        let is_believed = flow.lost == Lost::More && flow.last == now;
+        let is_believed = flow.lost == Lost::More && flow.last == now || flow.haunted == now;
         assert!(is_believed, "rule 3.2.2: {flow:?} speaks into {owner:?}");
         return;
     }
     // Of two flows whose common tuple the map forgot twice, the first that speaks has it (docs/limits.md).
     let key = world.flows[at].key;
-    let others = world.flows.iter_mut().filter(|other| other.key != key && other.out == out);
+    let others = world
+        .flows
+        .iter_mut()
+        .filter(|other| other.key != key && other.out == out);
     others.for_each(|other| other.lost = Lost::More);
     let flow = &mut world.flows[at];
     if flow.lost == Lost::Reply && flow.last != now {
@@ -174,8 +196,17 @@ pub(super) fn backend(world: &mut World, input: &mut Input<'_>) {
         turned(flow.out) == reply && flow.lost == Lost::Nothing && world.must_hold(flow)
     });
     if exit.reason != Some(Reason::KnownReply) {
-        assert!(expected.is_none(), "{}, {:?}: {:?}", exit.who, exit.reason, world.flows);
-        let strangers = world.flows.iter_mut().filter(|it| turned(it.out) == reply && it.may_be_over());
+        assert!(
+            expected.is_none(),
+            "{}, {:?}: {:?}",
+            exit.who,
+            exit.reason,
+            world.flows
+        );
+        let strangers = world
+            .flows
+            .iter_mut()
+            .filter(|it| turned(it.out) == reply && it.may_be_over());
         strangers.for_each(|flow| flow.lost = Lost::More);
         return;
     }
@@ -185,11 +216,18 @@ pub(super) fn backend(world: &mut World, input: &mut Input<'_>) {
     }
     // An old backend of a flow that moved on may still be heard, by that flow's client only.
     let listener = world.flows.iter_mut().find(|flow| Some(flow.key) == heard);
-    let listener = listener.unwrap_or_else(|| panic!("{heard:?} never dialled"));
+    let Some(listener) = listener else {
+        let mut directs = world.directs.iter();
+        let dialled = directs.any(|(key, out)| Some(*key) == heard && turned(*out) == reply);
+        assert!(dialled, "{heard:?} never dialled");
+        return;
+    };
     if turned(listener.out) == reply {
         assert!(!listener.must_be_forgotten(now), "{listener:?}");
         assert!(!listener.is_over() || flags & SYN == 0, "{listener:?}");
         listener.saw(flags, false, now);
+    } else {
+        listener.haunted = now;
     }
 }
 
@@ -210,7 +248,16 @@ pub(super) fn directly(world: &mut World, input: &mut Input<'_>) {
     is_well_formed(&exit);
     // A pod's gets another port where it would meet a flow of its own.
     let arrived = tuple(&exit.frame).expect("a packet stays one");
-    assert_eq!((arrived.src.ip(), arrived.dst), (out.src.ip(), out.dst), "{}", exit.who);
+    if exit.reason == Some(Reason::NewFlow) {
+        takes(world, out, arrived);
+        world.directs.push((out, arrived));
+    }
+    assert_eq!(
+        (arrived.src.ip(), arrived.dst),
+        (out.src.ip(), out.dst),
+        "{}",
+        exit.who
+    );
 }
 
 /// What is not translated is not touched; what is, has right checksums.
@@ -219,7 +266,12 @@ pub(super) fn is_well_formed(exit: &Exit) {
         None | Some(Kind::Pass | Kind::Drop) => assert_eq!(exit.sent, exit.frame, "{}", exit.who),
         Some(Kind::Forward | Kind::Reject) => {
             if let Err(error) = verify(&exit.frame) {
-                panic!("{}, {:?}: {error}\n{}", exit.who, exit.reason, hexdump(&exit.frame));
+                panic!(
+                    "{}, {:?}: {error}\n{}",
+                    exit.who,
+                    exit.reason,
+                    hexdump(&exit.frame)
+                );
             }
         }
     }

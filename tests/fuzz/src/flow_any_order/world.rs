@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use tidegate_abi::{
-    Address, BackendId, FrontendKey, Ip4, Ip6, Port, Proto, backend::flags as backend,
+    Address, BackendId, FrontendKey, Ip4, Ip6, Port, Proto,
+    backend::flags as backend,
     frontend::flags::{INTERNAL, NODE_PORT},
 };
 use tidegate_journeys::{
@@ -35,6 +36,8 @@ pub(super) struct World {
     pub(super) case: Case,
     pub(super) machine: HostMachine,
     pub(super) flows: Vec<Flow>,
+    /// Direct flows of pods that were given another port, before translation and after it.
+    pub(super) directs: Vec<(Tuple, Tuple)>,
     /// The next datagram's identification.
     pub(super) next_id: u16,
     scene: Scene,
@@ -46,7 +49,11 @@ impl World {
     pub(super) fn new(input: &mut Input<'_>) -> Self {
         let choice = input.byte();
         let case = Case {
-            places: if choice & 1 == 0 { Places::v4() } else { Places::v6() },
+            places: if choice & 1 == 0 {
+                Places::v4()
+            } else {
+                Places::v6()
+            },
             proto: [Proto::TCP, Proto::UDP, Proto::SCTP, Proto::TCP][usize::from(choice >> 2 & 3)],
             xdp: choice & 2 != 0,
         };
@@ -75,6 +82,7 @@ impl World {
             case,
             machine: HostMachine::new(),
             flows: Vec::new(),
+            directs: Vec::new(),
             next_id: 1,
             scene,
             ids,

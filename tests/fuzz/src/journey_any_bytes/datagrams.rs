@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use tidegate_abi::{Proto, Reason};
+use tidegate_abi::Proto;
 use tidegate_frames::oracle::dissect::{Anatomy, Piece, dissect};
 use tidegate_journeys::{
     machine::{Exit, Program},
     record::Tuple,
 };
 
-use crate::shape::tuple;
+use crate::{shape::tuple, slow};
 
 /// What the pieces of a datagram share.
 type Name = (IpAddr, IpAddr, Vec<u8>);
@@ -22,18 +22,21 @@ pub(super) struct Datagrams(HashMap<Name, Tuple>);
 impl Datagrams {
     /// Remembers the ports of a first piece that tc has seen.
     pub(super) fn note(&mut self, exit: &Exit) {
-        let Ok(anatomy) = dissect(&exit.sent) else {
+        let link = slow::link(&exit.sent);
+        let seen = link.and_then(|(_, l3)| slow::packet(&exit.sent, l3, false));
+        let (Ok(anatomy), Ok(seen)) = (dissect(&exit.sent), seen) else {
             return;
         };
-        let is_readable = !matches!(exit.reason, Some(Reason::Truncated | Reason::Malformed));
-        let has_ports = matches!(Proto(anatomy.protocol), Proto::TCP | Proto::UDP);
-        let is_first = anatomy.piece == Piece::First && has_ports && is_readable;
-        if exit.program == Program::XdpUplink || !is_first {
+        let has_ports = matches!(seen.proto, 6 | 17) && !seen.is_damaged;
+        if exit.program == Program::XdpUplink || !seen.is_fragment || !has_ports {
             return;
         }
-        if let Some(tuple) = tuple(&exit.sent) {
-            self.0.insert(name(&exit.sent, &anatomy), tuple);
-        }
+        let tuple = Tuple {
+            proto: Proto(seen.proto),
+            src: seen.src,
+            dst: seen.dst,
+        };
+        self.0.insert(name(&exit.sent, &anatomy), tuple);
     }
 
     /// The tuple of a packet, or of the datagram that it is a piece of.

@@ -123,7 +123,12 @@ impl Node {
     }
 
     /// The next frames to send.
-    fn frames(&mut self, input: &mut Input<'_>, chosen: usize, about: Option<Exit>) -> Vec<Vec<u8>> {
+    fn frames(
+        &mut self,
+        input: &mut Input<'_>,
+        chosen: usize,
+        about: Option<Exit>,
+    ) -> Vec<Vec<u8>> {
         match (chosen, about) {
             (1, _) => {
                 let mut frame = input.bytes(150);

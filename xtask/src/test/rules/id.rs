@@ -42,6 +42,22 @@ impl Id {
     }
 }
 
+/// The trap that a test is about: `trap_t10_a_direct_flow_…`.
+pub(crate) fn trap_of_test(name: &str) -> Result<Option<u16>> {
+    let mut parts = name.split("::");
+    let Some(rest) = parts.find_map(|part| part.strip_prefix("trap_t")) else {
+        return Ok(None);
+    };
+    if !rest.starts_with(|first: char| first.is_ascii_digit()) {
+        return Ok(None);
+    }
+    let number = rest.split('_').next().unwrap_or_default();
+    let number = number
+        .parse()
+        .with_context(|| format!("test {name}: {number} is no trap's number"))?;
+    Ok(Some(number))
+}
+
 /// What stands before the first word: `2_4_1_and_2_4_4_to_2_4_6_every_…`.
 fn chain(text: &str) -> Result<Vec<Id>> {
     let words: Vec<&str> = text.split('_').collect();
@@ -67,7 +83,8 @@ fn next(words: &mut &[&str]) -> Result<Id> {
     let numbers = words.iter().take(length).map(|word| number(Some(word)));
     let numbers: Option<Vec<u16>> = numbers.collect();
     let numbers = numbers.filter(|numbers| numbers.len() == length);
-    let numbers = numbers.with_context(|| format!("a rule of section {section} has {length} numbers"))?;
+    let numbers =
+        numbers.with_context(|| format!("a rule of section {section} has {length} numbers"))?;
     *words = &words[length..];
     ensure!(number(words.first()).is_none(), "one number too many");
     Ok(Id(numbers))
@@ -104,16 +121,28 @@ mod tests {
     #[test]
     fn a_name_carries_one_number_or_several() {
         assert_eq!(ids("rule_2_4_1_without_endpoints"), ["2.4.1"]);
-        assert_eq!(ids("a::rule_1_1_6_and_1_1_4_types_change"), ["1.1.6", "1.1.4"]);
+        assert_eq!(
+            ids("a::rule_1_1_6_and_1_1_4_types_change"),
+            ["1.1.6", "1.1.4"]
+        );
         assert_eq!(ids("rules_2_3_1_and_2_3_2_each_policy"), ["2.3.1", "2.3.2"]);
-        assert_eq!(ids("rule_4_21_and_4_1_and_1_7_1_fifteen"), ["4.21", "4.1", "1.7.1"]);
+        assert_eq!(
+            ids("rule_4_21_and_4_1_and_1_7_1_fifteen"),
+            ["4.21", "4.1", "1.7.1"]
+        );
         assert_eq!(ids("x::rule_4_2_one::in_the_kernel"), ["4.2"]);
     }
 
     #[test]
     fn a_range_is_all_of_its_rules() {
-        assert_eq!(ids("rule_3_1_1_to_3_1_3_cells"), ["3.1.1", "3.1.2", "3.1.3"]);
-        assert_eq!(ids("rule_1_1_1_and_4_7_to_4_8_and_2_1_1_x"), ["1.1.1", "4.7", "4.8", "2.1.1"]);
+        assert_eq!(
+            ids("rule_3_1_1_to_3_1_3_cells"),
+            ["3.1.1", "3.1.2", "3.1.3"]
+        );
+        assert_eq!(
+            ids("rule_1_1_1_and_4_7_to_4_8_and_2_1_1_x"),
+            ["1.1.1", "4.7", "4.8", "2.1.1"]
+        );
         for backwards in ["rule_3_1_3_to_3_1_1_x", "rule_3_1_1_to_3_2_2_x"] {
             assert!(Id::of_test(backwards).is_err(), "{backwards}");
         }
@@ -127,8 +156,24 @@ mod tests {
     }
 
     #[test]
+    fn a_trap_has_its_own_prefix() {
+        assert_eq!(
+            trap_of_test("a::trap_t10_is_none::on_the_host").unwrap(),
+            Some(10)
+        );
+        assert_eq!(trap_of_test("rule_2_4_1_trap_t10").unwrap(), None);
+        assert!(trap_of_test("trap_ten").unwrap().is_none());
+        assert!(trap_of_test("trap_t10x_is_none").is_err());
+    }
+
+    #[test]
     fn what_begins_like_a_number_must_be_one() {
-        for bad in ["rule_2_4_works", "rule_of_three", "rule_4_2_2_pods", "rule_1_1_1_and_4_x"] {
+        for bad in [
+            "rule_2_4_works",
+            "rule_of_three",
+            "rule_4_2_2_pods",
+            "rule_1_1_1_and_4_x",
+        ] {
             assert!(Id::of_test(bad).is_err(), "{bad}");
         }
     }

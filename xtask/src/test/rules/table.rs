@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use super::id::Id;
@@ -15,7 +15,8 @@ pub(crate) const FILE: &str = "tests/rules.toml";
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) rules: BTreeMap<Id, Rule>,
-    pub(crate) traps: Vec<Trap>,
+    /// By number.
+    pub(crate) traps: BTreeMap<u16, Trap>,
     /// Rules that tests may pin, though nobody asks for all of them yet.
     pub(crate) later: BTreeSet<Id>,
 }
@@ -27,14 +28,21 @@ pub(crate) struct Rule {
     pub(crate) untested: Option<String>,
 }
 
-/// A behaviour that home-made proxies get wrong; it is shown by tests that are named.
+/// A behaviour that home-made proxies get wrong; the tests of some rules show it, or tests of its own.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Trap {
-    pub(crate) id: String,
-    pub(crate) title: String,
+struct TrapEntry {
+    is: String,
     #[serde(default)]
-    pub(crate) tests: Vec<String>,
+    rules: Vec<String>,
+    untested: Option<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Trap {
+    pub(crate) title: String,
+    /// The rules whose tests show it.
+    pub(crate) rules: Vec<Id>,
     pub(crate) untested: Option<String>,
 }
 
@@ -44,7 +52,7 @@ struct File {
     rules: BTreeMap<String, String>,
     untested: BTreeMap<String, String>,
     later: Vec<String>,
-    trap: Vec<Trap>,
+    traps: BTreeMap<String, TrapEntry>,
 }
 
 impl Table {
@@ -55,28 +63,45 @@ impl Table {
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let file: File = toml::from_str(text)?;
+        let mut file: File = toml::from_str(text)?;
         let mut rules = BTreeMap::new();
         for (id, title) in file.rules {
-            let untested = file.untested.get(&id).cloned();
+            let untested = file.untested.remove(&id);
             rules.insert(id.parse()?, Rule { title, untested });
         }
-        for id in file.untested.keys() {
-            ensure!(rules.contains_key(&id.parse()?), "[untested] {id} is no rule");
+        if let Some(id) = file.untested.keys().next() {
+            bail!("[untested] {id} is no rule");
         }
         let mut later = BTreeSet::new();
         for range in &file.later {
-            let (first, last) = range.split_once(" to ").with_context(|| format!("later {range:?}"))?;
+            let (first, last) = range
+                .split_once(" to ")
+                .with_context(|| format!("later {range:?}"))?;
             later.extend(first.parse::<Id>()?.up_to(&last.parse()?)?);
         }
-        for trap in &file.trap {
-            let one = trap.tests.is_empty() != trap.untested.is_none();
-            ensure!(one, "{}: either tests or a reason for having none", trap.id);
+        let mut traps = BTreeMap::new();
+        for (number, entry) in file.traps {
+            let trap = Trap::of(entry).with_context(|| format!("trap {number}"))?;
+            traps.insert(
+                number.parse().with_context(|| format!("trap {number:?}"))?,
+                trap,
+            );
         }
         Ok(Self {
             rules,
-            traps: file.trap,
+            traps,
             later,
+        })
+    }
+}
+
+impl Trap {
+    fn of(entry: TrapEntry) -> Result<Self> {
+        let ids = entry.rules.iter().map(|id| id.parse());
+        Ok(Self {
+            title: entry.is,
+            rules: ids.collect::<Result<_>>()?,
+            untested: entry.untested,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// What becomes of a packet that has no tuple.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     /// For the program of rare packets: fragments, and other protocols than TCP and UDP.
     Aside,
     /// Left to the kernel.
@@ -15,23 +15,23 @@ pub(super) enum Fate {
 
 /// What there is to know of a packet with ports.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Seen {
-    pub(super) src: SocketAddr,
-    pub(super) dst: SocketAddr,
-    pub(super) proto: u8,
-    pub(super) l3: usize,
-    pub(super) l4: usize,
-    pub(super) end: usize,
-    pub(super) ttl: u8,
-    pub(super) tcp_flags: u8,
-    pub(super) may_fragment: bool,
-    pub(super) is_fragment: bool,
+pub(crate) struct Seen {
+    pub(crate) src: SocketAddr,
+    pub(crate) dst: SocketAddr,
+    pub(crate) proto: u8,
+    pub(crate) l3: usize,
+    pub(crate) l4: usize,
+    pub(crate) end: usize,
+    pub(crate) ttl: u8,
+    pub(crate) tcp_flags: u8,
+    pub(crate) may_fragment: bool,
+    pub(crate) is_fragment: bool,
     /// Its transport header is cut off or impossible; told apart for rare packets only.
-    pub(super) is_damaged: bool,
+    pub(crate) is_damaged: bool,
 }
 
 impl Seen {
-    pub(super) fn is_rare(&self) -> bool {
+    pub(crate) fn is_rare(&self) -> bool {
         self.is_fragment || !matches!(self.proto, 6 | 17)
     }
 }
@@ -50,7 +50,7 @@ struct Head {
 }
 
 /// Whether it is IPv6, and where that begins. Up to two tags.
-pub(super) fn link(frame: &[u8]) -> Result<(bool, usize), Fate> {
+pub(crate) fn link(frame: &[u8]) -> Result<(bool, usize), Fate> {
     let ethertype = |at: usize| frame.get(at..at + 2).ok_or(Fate::Dropped);
     let mut at = 12;
     while matches!(ethertype(at)?, [0x81, 0x00] | [0x88, 0xa8]) {
@@ -67,7 +67,7 @@ pub(super) fn link(frame: &[u8]) -> Result<(bool, usize), Fate> {
 }
 
 /// Everything from the IP header on. `is_super`: a length of zero means all that is there.
-pub(super) fn packet(frame: &[u8], l3: usize, is_super: bool) -> Result<Seen, Fate> {
+pub(crate) fn packet(frame: &[u8], l3: usize, is_super: bool) -> Result<Seen, Fate> {
     let head = match frame.get(l3 - 2..l3) {
         Some([0x08, 0x00]) => v4(frame, l3, is_super)?,
         _ => v6(frame, l3, is_super)?,
@@ -98,12 +98,17 @@ fn v4(frame: &[u8], l3: usize, is_super: bool) -> Result<Head, Fate> {
     let header = packet.get(..20).ok_or(Fate::Dropped)?;
     let header_len = usize::from(header[0] % 16) * 4;
     let stated = usize::from(header[2]) * 256 + usize::from(header[3]);
-    let len = if stated == 0 && is_super { packet.len() } else { stated };
+    let len = if stated == 0 && is_super {
+        packet.len()
+    } else {
+        stated
+    };
     let wrong = header[0] / 16 != 4 || header_len < 20 || len < header_len || len > packet.len();
     if wrong {
         return Err(Fate::Dropped);
     }
-    let address = |at: usize| Ipv4Addr::new(header[at], header[at + 1], header[at + 2], header[at + 3]);
+    let address =
+        |at: usize| Ipv4Addr::new(header[at], header[at + 1], header[at + 2], header[at + 3]);
     let is_later = header[6] % 32 != 0 || header[7] != 0;
     Ok(Head {
         src: address(12).into(),
@@ -122,7 +127,11 @@ fn v6(frame: &[u8], l3: usize, is_super: bool) -> Result<Head, Fate> {
     let packet = &frame[l3..];
     let header = packet.get(..40).ok_or(Fate::Dropped)?;
     let stated = usize::from(header[4]) * 256 + usize::from(header[5]) + 40;
-    let len = if stated == 40 && is_super { packet.len() } else { stated };
+    let len = if stated == 40 && is_super {
+        packet.len()
+    } else {
+        stated
+    };
     if header[0] / 16 != 6 || len > packet.len() {
         return Err(Fate::Dropped);
     }
@@ -187,7 +196,9 @@ fn ports(frame: &[u8], head: &Head) -> Option<(u16, u16, u8)> {
     let flags = match head.proto {
         6 => {
             let header = usize::from(segment.get(..20)?[12] / 16) * 4;
-            (20..=segment.len()).contains(&header).then_some(segment[13])?
+            (20..=segment.len())
+                .contains(&header)
+                .then_some(segment[13])?
         }
         17 => {
             let stated = segment.get(..8)?;
