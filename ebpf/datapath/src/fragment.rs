@@ -163,25 +163,11 @@ where
                 proto: record.proto,
                 pad: [0; 3],
             };
-            aside::keep(tables, headers(l3, ip, key));
+            aside::keep(tables, Headers::of(l3, ip, key));
             Ok(Part::Later)
         }
         fate::REFUSED => Err(refused(Reason::FragmentLost)),
         _ => Err(aside::untranslated(packet, tables, l3, Reason::Fragment)),
-    }
-}
-
-/// What a fragment without a transport header can say of itself.
-#[inline(always)]
-fn headers<A: Ip>(l3: usize, ip: &Header<A>, key: FlowKey<A>) -> Headers<A> {
-    Headers {
-        key,
-        l3: l3 as u16,
-        l4: ip.l4 as u16,
-        ip_len: ip.len,
-        ttl: ip.ttl,
-        tcp_flags: 0,
-        may_fragment: u8::from(ip.may_fragment),
     }
 }
 

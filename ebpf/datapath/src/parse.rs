@@ -63,6 +63,20 @@ pub struct Headers<A> {
 }
 
 impl<A: Address> Headers<A> {
+    /// Those of a packet without a transport header of its own, under a given tuple.
+    #[inline(always)]
+    pub fn of(l3: usize, ip: &Header<A>, key: FlowKey<A>) -> Self {
+        Self {
+            key,
+            l3: l3 as u16,
+            l4: ip.l4 as u16,
+            ip_len: ip.len,
+            ttl: ip.ttl,
+            tcp_flags: 0,
+            may_fragment: u8::from(ip.may_fragment),
+        }
+    }
+
     /// Whether there are VLAN tags in the frame.
     #[inline(always)]
     pub fn is_tagged(&self) -> bool {

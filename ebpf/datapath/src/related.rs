@@ -63,30 +63,22 @@ where
     };
     let flow = tables.flow(&key)?;
     tables.resume_work(|work| {
-        work.headers = outer(l3, ip);
+        work.headers = Headers::of(l3, ip, outer(ip));
         work.flow = flow;
         work.quote = quote;
     })
 }
 
-/// The error's own tuple, as the doors want it.
+/// The error's own tuple.
 #[inline(always)]
-fn outer<A: Ip + Icmp>(l3: usize, ip: &Header<A>) -> Headers<A> {
-    Headers {
-        key: FlowKey {
-            src: ip.src,
-            dst: ip.dst,
-            src_port: Port::new(0),
-            dst_port: Port::new(0),
-            proto: A::PROTO,
-            pad: [0; 3],
-        },
-        l3: l3 as u16,
-        l4: ip.l4 as u16,
-        ip_len: ip.len,
-        ttl: ip.ttl,
-        tcp_flags: 0,
-        may_fragment: u8::from(ip.may_fragment),
+fn outer<A: Ip + Icmp>(ip: &Header<A>) -> FlowKey<A> {
+    FlowKey {
+        src: ip.src,
+        dst: ip.dst,
+        src_port: Port::new(0),
+        dst_port: Port::new(0),
+        proto: A::PROTO,
+        pad: [0; 3],
     }
 }
 

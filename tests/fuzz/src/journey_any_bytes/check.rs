@@ -84,6 +84,12 @@ fn goes_where_the_reason_says(exit: &Exit, kind: Option<Kind>) {
         ),
     };
     assert!(fits, "{}, {:?}: {door:?}", exit.who, exit.reason);
+    let dies = exit.door != Some(Door::Stack) && kind == Some(Kind::Forward);
+    assert!(
+        !dies || time_to_live(&exit.frame) > 0,
+        "{}: rule 5.6.12",
+        exit.who
+    );
     // What the host sends is undone, or left alone.
     let is_undone = matches!(exit.reason, Some(Reason::KnownReply | Reason::IcmpError));
     let is_left_alone = kind.is_none_or(|kind| kind == Kind::Pass);
@@ -94,6 +100,11 @@ fn goes_where_the_reason_says(exit: &Exit, kind: Option<Kind>) {
         exit.reason,
         hexdump(&exit.sent)
     );
+}
+
+fn time_to_live(frame: &[u8]) -> u8 {
+    let at = dissect(frame).map(|it| it.ip + if it.is_v6() { 7 } else { 8 });
+    at.map_or(u8::MAX, |at| frame[at])
 }
 
 /// Rules 2.4.9, 2.4.10 and 2.4.12: what enters for an address of the service range never goes on by the stack.

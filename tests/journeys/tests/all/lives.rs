@@ -24,8 +24,6 @@ journeys! {
         rule_5_7_15_the_reply_record_carries_the_state_of_the_forward_record;
     udp: rule_5_2_2_udp_leaves_a_backend_whose_generation_moved,
         rule_5_2_2_udp_leaves_a_backend_that_no_longer_serves,
-        rule_5_2_12_udp_leaves_an_address_that_was_taken_away,
-        rule_5_2_9_udp_follows_an_address_to_another_service,
         an_idle_udp_flow_is_balanced_anew,
         an_idle_reply_record_leaves_direct_datagrams_alone;
     all: a_lost_reply_record_is_repaired_at_the_next_tick,
@@ -51,35 +49,6 @@ fn switch(bench: &mut Bench<'_>, case: &Case, mut scene: Scene, to: BackendId) -
     scene.frontend(case.places.roles.node_port, case.proto, NODE_PORT, &[to]);
     bench.machine.change(&scene);
     scene
-}
-
-/// Its backend serves on, but the address that the client dials is not the Service's any more.
-fn rule_5_2_12_udp_leaves_an_address_that_was_taken_away(bench: &mut Bench<'_>, case: &Case) {
-    let roles = case.places.roles;
-    let (mut scene, ..) = opened(bench, case);
-    scene.frontends.retain(|(at, ..)| *at != roles.node_port);
-    // A change only writes what is there; so the flow is carried over into a new start.
-    let records = bench.machine.records();
-    bench.start(&scene);
-    for record in &records {
-        bench.machine.put_record(record);
-    }
-    bench.age(case.tuple(roles.client, roles.node_port), 1);
-    let exit = bench.uplink(&case.later(roles.client, roles.node_port));
-    exit.is_passed(Reason::NotService);
-    assert_eq!(bench.machine.records(), []);
-}
-
-fn rule_5_2_9_udp_follows_an_address_to_another_service(bench: &mut Bench<'_>, case: &Case) {
-    let roles = case.places.roles;
-    let (mut scene, _, new) = opened(bench, case);
-    scene.frontend(roles.node_port, case.proto, NODE_PORT, &[new]);
-    scene.frontend_mut(roles.node_port, case.proto).service += 1;
-    bench.machine.change(&scene);
-    bench.age(case.tuple(roles.client, roles.node_port), 1);
-    let exit = bench.uplink(&case.later(roles.client, roles.node_port));
-    let sibling = case.places.sibling;
-    exit.is_translated(Reason::NewFlow, roles.client, sibling, Out::Pod(SIBLING));
 }
 
 fn opened(bench: &mut Bench<'_>, case: &Case) -> (Scene, BackendId, BackendId) {

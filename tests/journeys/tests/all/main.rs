@@ -9,6 +9,7 @@ mod policies;
 mod pod_ranges;
 mod wire;
 mod lives;
+mod addresses;
 mod crossing;
 mod sweeping;
 mod times;
