@@ -12,6 +12,8 @@ pub(crate) trait Kernel: Maps<Ip4> + Maps<Ip6> + Send + 'static {
     fn attach_device(&mut self, name: &str, role: Role, attach: Attach) -> Result<Attached, Error>;
     fn detach_device(&mut self, name: &str) -> Result<(), Error>;
     fn forget_links_except(&mut self, keep: &[u32]) -> Result<(), Error>;
+    fn lost_devices(&self) -> Vec<String>;
+    fn repair_cgroup(&mut self) -> Result<bool, Error>;
     fn set_host_backends(&mut self, wanted: bool) -> Result<(), Error>;
     fn set_settings(&mut self, settings: &Settings) -> Result<(), Error>;
     fn set_device(&mut self, index: u32, device: Option<Device>) -> Result<(), Error>;
@@ -50,6 +52,12 @@ impl Kernel for DataPath {
     }
     fn forget_links_except(&mut self, keep: &[u32]) -> Result<(), Error> {
         self.forget_links_except(keep)
+    }
+    fn lost_devices(&self) -> Vec<String> {
+        self.lost_devices()
+    }
+    fn repair_cgroup(&mut self) -> Result<bool, Error> {
+        self.repair_cgroup()
     }
     fn set_host_backends(&mut self, wanted: bool) -> Result<(), Error> {
         self.set_host_backends(wanted)

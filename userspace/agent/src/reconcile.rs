@@ -152,6 +152,17 @@ impl<K: Kernel> Reconciler<K> {
         self.attach();
     }
 
+    /// Puts back what somebody else has taken away (rule 5.1.11).
+    pub(crate) fn repair(&mut self) {
+        self.attachments.note_lost(&self.kernel.lost_devices());
+        match self.kernel.repair_cgroup() {
+            Ok(false) => {}
+            Ok(true) => tracing::warn!("somebody else had detached socket hooks; they are back"),
+            Err(error) => tracing::warn!("{error}"),
+        }
+        self.attach();
+    }
+
     /// Attaches what is wanted and not attached yet.
     pub(crate) fn attach(&mut self) {
         self.attachments

@@ -110,6 +110,33 @@ impl DataPath {
         self.detach_tc(index, name, HOST, TcAttachType::Egress)
     }
 
+    /// Devices that somebody else has detached a program from, or whose pins somebody has removed (rule
+    /// 5.1.11); [`Self::attach_device`] puts it back.
+    pub fn lost_devices(&self) -> Vec<String> {
+        let is_lost = |index: u32| {
+            self.links
+                .iter()
+                .any(|(pin, of)| *of == index && host::device_of(pin) != Some(index))
+        };
+        let devices = self.devices.iter();
+        let lost = devices.filter(|(_, (index, _))| is_lost(*index));
+        lost.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Puts socket hooks back that somebody else has detached; `true`: there were some.
+    pub fn repair_cgroup(&mut self) -> Result<bool, Error> {
+        let Some(path) = self.cgroup.clone() else {
+            return Ok(false);
+        };
+        let at = |name: &&str| host::cgroup_of(&self.cgroup_pin(name));
+        let wanted = std::fs::metadata(&path).map(|it| it.ino()).ok();
+        if CGROUP_PROGRAMS.iter().all(|name| at(&name) == wanted) {
+            return Ok(false);
+        }
+        self.attach_cgroup(&path)?;
+        Ok(true)
+    }
+
     /// Attaches the socket hooks to a cgroup v2 directory.
     pub fn attach_cgroup(&mut self, path: &Path) -> Result<(), Error> {
         let shown = path.display();
@@ -145,11 +172,13 @@ impl DataPath {
                 .step(format_args!("cannot keep the link of {name}"))?;
             pin_link(link, &pin)?;
         }
+        self.cgroup = Some(path.to_owned());
         Ok(())
     }
 
     /// Removes the socket hooks of an earlier run.
     pub fn detach_cgroup(&mut self) -> Result<(), Error> {
+        self.cgroup = None;
         CGROUP_PROGRAMS
             .iter()
             .try_for_each(|name| remove_pin(&self.cgroup_pin(name)))
@@ -185,7 +214,7 @@ impl DataPath {
         Ok(())
     }
 
-    fn remove_links(&self, index: u32) -> Result<(), Error> {
+    fn remove_links(&mut self, index: u32) -> Result<(), Error> {
         self.detach_xdp(index)?;
         remove_pin(&self.tc_pin(index, TcAttachType::Ingress))?;
         remove_pin(&self.tc_pin(index, TcAttachType::Egress))
@@ -208,6 +237,7 @@ impl DataPath {
             && let Ok(id) = program.attach_to_link(link)
         {
             keep(program.take_link(id), device)?;
+            let _earlier = self.links.insert(pin, index);
             return Ok("tcx");
         }
         remove_pin(&pin)?;
@@ -222,6 +252,7 @@ impl DataPath {
             .take_link(id)
             .step(format_args!("cannot keep the link of {device}"))?;
         pin_link(link, &pin)?;
+        let _earlier = self.links.insert(pin, index);
         Ok("tcx")
     }
 
@@ -237,7 +268,9 @@ impl DataPath {
         {
             let _gone = qdisc_detach_program(device.as_c_str(), side.into(), name);
         }
-        remove_pin(&self.tc_pin(index, side))
+        let pin = self.tc_pin(index, side);
+        let _known = self.links.remove(&pin);
+        remove_pin(&pin)
     }
 
     fn attach_xdp(&mut self, index: u32, device: &str, mode: XdpMode) -> Result<(), Error> {
@@ -245,7 +278,9 @@ impl DataPath {
         // A link cannot change its mode, and a device has XDP in one mode only.
         for other in [XdpMode::Driver, XdpMode::Skb] {
             if other != mode {
-                remove_pin(&self.xdp_pin(index, other))?;
+                let pin = self.xdp_pin(index, other);
+                let _known = self.links.remove(&pin);
+                remove_pin(&pin)?;
             }
         }
         let program: &mut Xdp = self.program("xdp_uplink")?;
@@ -253,7 +288,9 @@ impl DataPath {
             && let Ok(link) = link.try_into()
             && let Ok(id) = program.attach_to_link(link)
         {
-            return keep(program.take_link(id), device);
+            keep(program.take_link(id), device)?;
+            let _earlier = self.links.insert(pin, index);
+            return Ok(());
         }
         remove_pin(&pin)?;
         let id = program
@@ -264,7 +301,9 @@ impl DataPath {
         let link = program
             .take_link(id)
             .step(format_args!("cannot keep the link of {device}"))?;
-        pin_link(link, &pin)
+        pin_link(link, &pin)?;
+        let _earlier = self.links.insert(pin, index);
+        Ok(())
     }
 
     fn program<'a, P>(&'a mut self, name: &str) -> Result<&'a mut P, Error>
@@ -290,10 +329,14 @@ impl DataPath {
         self.pins.links.join(format!("cgroup-{name}"))
     }
 
-    fn detach_xdp(&self, index: u32) -> Result<(), Error> {
+    fn detach_xdp(&mut self, index: u32) -> Result<(), Error> {
         [XdpMode::Driver, XdpMode::Skb]
             .into_iter()
-            .try_for_each(|mode| remove_pin(&self.xdp_pin(index, mode)))
+            .try_for_each(|mode| {
+                let pin = self.xdp_pin(index, mode);
+                let _known = self.links.remove(&pin);
+                remove_pin(&pin)
+            })
     }
 
     fn xdp_pin(&self, index: u32, mode: XdpMode) -> PathBuf {
@@ -353,7 +396,9 @@ fn clsact(
     let id = program
         .attach(interface, attach)
         .step(format_args!("cannot attach {name} to {device}"))?;
-    keep(program.take_link(id), device)?;
+    let link = program.take_link(id);
+    // The qdisc holds the program; dropped, the link would take it away.
+    std::mem::forget(link.step(format_args!("cannot keep the link of {device}"))?);
     Ok("clsact")
 }
 
@@ -364,10 +409,11 @@ fn index_of(pin: &str) -> Option<u32> {
         .find_map(|kind| pin.strip_prefix(kind)?.parse().ok())
 }
 
-/// Lets a link outlive this process: its pin, or the qdisc, holds it.
+/// Lets a link outlive this process: its pin holds it.
 fn keep<L>(link: Result<L, ProgramError>, what: &str) -> Result<(), Error> {
-    let link = link.step(format_args!("cannot keep the link of {what}"))?;
-    std::mem::forget(link);
+    // Dropped, it closes a descriptor, and the pin holds the link: with the descriptor open, a link whose pin
+    // somebody removes would stay attached, and could not be replaced.
+    drop(link.step(format_args!("cannot keep the link of {what}"))?);
     Ok(())
 }
 

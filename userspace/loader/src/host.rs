@@ -127,12 +127,20 @@ pub(crate) fn detach_link(pin: &Path) {
 
 /// Id of the cgroup at which the link behind a pin hangs: the inode number of its directory.
 pub(crate) fn cgroup_of(pin: &Path) -> Option<u64> {
+    told_of(pin, "cgroup_id:")
+}
+
+/// Index of the device at which the link behind a pin hangs; 0: it was detached.
+pub(crate) fn device_of(pin: &Path) -> Option<u32> {
+    told_of(pin, "ifindex:")
+}
+
+/// What the kernel says of the link behind a pin.
+fn told_of<T: std::str::FromStr>(pin: &Path, what: &str) -> Option<T> {
     let fd = pinned(pin)?;
     let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
-    let id = told
-        .lines()
-        .find_map(|line| line.strip_prefix("cgroup_id:"))?;
-    id.trim().parse().ok()
+    let value = told.lines().find_map(|line| line.strip_prefix(what))?;
+    value.trim().parse().ok()
 }
 
 fn pinned(pin: &Path) -> Option<OwnedFd> {

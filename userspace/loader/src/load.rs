@@ -34,6 +34,10 @@ pub struct DataPath {
     _asides: Map,
     pub(crate) pins: Pins,
     pub(crate) devices: HashMap<String, (u32, Role)>,
+    /// Pins of links that hang at devices, and the devices' indexes.
+    pub(crate) links: HashMap<PathBuf, u32>,
+    /// Where the socket hooks hang.
+    pub(crate) cgroup: Option<PathBuf>,
     /// `None` until the agent has said it: an earlier run may have left links of either kind.
     pub(crate) host_backends: Option<bool>,
     adopted: bool,
@@ -99,6 +103,8 @@ impl DataPath {
             _asides: asides,
             pins,
             devices: HashMap::new(),
+            links: HashMap::new(),
+            cgroup: None,
             host_backends: None,
             adopted,
             has_netns_cookie: cookie.is_some(),

@@ -80,6 +80,10 @@ pub(super) fn judge_client(
         .is_some_and(|reason| reason.kind() == Kind::Forward);
     if !forward {
         assert!(!holds, "{}, {:?}: {:?}", exit.who, exit.reason, world.flows);
+        if let Some(at) = known.filter(|_| !world.exists(key.dst)) {
+            // A Service that is made anew begins anew.
+            world.flows[at].lost = Lost::More;
+        }
         return;
     }
     let out = tuple(&exit.frame).expect("a translated packet can be read");
@@ -149,6 +153,9 @@ fn goes_on(world: &mut World, at: usize, out: Tuple, flags: u8) {
     let now = world.now();
     let flow = &world.flows[at];
     assert!(!flow.must_be_forgotten(now), "{flow:?}");
+    let is_fresh = flow.last == now || flow.haunted == now;
+    let is_served = flow.key.proto != Proto::UDP || world.exists(flow.key.dst);
+    assert!(is_fresh || is_served, "rule 5.2.12: {flow:?}");
     assert!(flags != SYN || !flow.is_over(), "rule 5.3.1: {flow:?}");
     assert_eq!(out, flow.out);
     let owner = world

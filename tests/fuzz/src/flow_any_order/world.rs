@@ -25,6 +25,7 @@ pub(super) const FRONTENDS: usize = 3;
 
 /// One of the frontends.
 struct Service {
+    id: u32,
     at: SocketAddr,
     flags: u32,
     exists: bool,
@@ -67,16 +68,17 @@ impl World {
             places.narrow_backend,
         ]
         .map(|at| scene.backend(at));
-        let service = |at, flags| Service {
+        let service = |id, at, flags| Service {
+            id,
             at,
             flags,
             exists: true,
             members: 0xf,
         };
         let services = [
-            service(roles.node_port, NODE_PORT),
-            service(places.second_node_port, NODE_PORT),
-            service(roles.service, INTERNAL),
+            service(101, roles.node_port, NODE_PORT),
+            service(102, places.second_node_port, NODE_PORT),
+            service(103, roles.service, INTERNAL),
         ];
         let mut world = Self {
             case,
@@ -165,6 +167,7 @@ impl World {
             if service.exists {
                 let flags = service.flags;
                 self.scene.frontend(service.at, proto, flags, &members);
+                self.scene.frontend_mut(service.at, proto).service = service.id;
             }
         }
         self.machine.change(&self.scene);
@@ -187,6 +190,12 @@ impl World {
             .position(|id| self.scene.backends[id.0 as usize - 1].at == at)
     }
 
+    /// Whether a Service has this address.
+    pub(super) fn exists(&self, frontend: SocketAddr) -> bool {
+        let mut services = self.services.iter();
+        services.any(|it| it.at == frontend && it.exists)
+    }
+
     /// Whether a frontend exists and its table names a backend.
     pub(super) fn offers(&self, frontend: SocketAddr, backend: usize) -> bool {
         let mut services = self.services.iter();
@@ -198,7 +207,9 @@ impl World {
     }
 
     pub(super) fn must_hold(&self, flow: &Flow) -> bool {
-        flow.must_hold(self.serving(flow.backend), self.now())
+        // UDP leaves an address that its Service has lost (rules 5.2.9 and 5.2.12).
+        let is_served = flow.key.proto != Proto::UDP || self.exists(flow.key.dst);
+        is_served && flow.must_hold(self.serving(flow.backend), self.now())
     }
 
     /// Each of them has its two records, which lead to each other; so no two of them share one.

@@ -9,6 +9,7 @@ mod stage;
 mod verify;
 mod attach;
 mod again;
+mod lost;
 mod cgroup;
 mod maps;
 mod clients;

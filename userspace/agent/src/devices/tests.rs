@@ -102,7 +102,8 @@ fn the_uplink_is_the_device_of_the_default_route_unless_said_otherwise() {
 }
 
 #[test]
-fn rule_3_4_3_names_tell_pods_and_a_device_that_fits_several_roles_is_uplink_before_pod_before_overlay() {
+fn rule_3_4_3_names_tell_pods_and_a_device_that_fits_several_roles_is_uplink_before_pod_before_overlay()
+ {
     let globs = [
         "--uplink",
         "veth*",

@@ -45,6 +45,19 @@ impl Attachments {
         Ok(())
     }
 
+    /// Notes which devices somebody else has detached us from; the next [`Self::sync`] attaches them again.
+    pub(super) fn note_lost(&mut self, lost: &[String]) {
+        for held in self.devices.values_mut() {
+            if held.outcome.is_ok() && lost.contains(&held.name) {
+                tracing::warn!(
+                    "device {}: somebody else has detached our program",
+                    held.name
+                );
+                held.outcome = Err("somebody else has detached our program".to_owned());
+            }
+        }
+    }
+
     /// Makes the attachments match what is wanted.
     pub(super) fn sync<K: Kernel>(&mut self, kernel: &mut K, facts: &Facts, attach: Attach) {
         self.sync_devices(kernel, &facts.devices, attach);

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{
     sync::mpsc::Receiver,
-    time::{Instant, sleep_until},
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until},
 };
 
 use super::Reconciler;
@@ -16,6 +16,8 @@ use crate::{kernel::Kernel, netlink::Snapshot, notify, sources::Batch, view::Que
 /// The first wait after a failed write; it doubles with each failure.
 const RETRY: Duration = Duration::from_millis(100);
 const RETRY_MOST: Duration = Duration::from_secs(30);
+/// How often it is checked that the programs are still attached (rule 5.1.11).
+const REPAIR: Duration = Duration::from_secs(10);
 
 /// Where news come from.
 pub(crate) struct Inputs {
@@ -33,6 +35,9 @@ pub(crate) async fn run<K: Kernel>(
     tokio::pin!(stop);
     let mut retry = Retry::default();
     let mut is_ready = false;
+    // Nobody tells when somebody else takes our programs away.
+    let mut repair = interval_at(Instant::now() + REPAIR, REPAIR);
+    repair.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         state.health().turned();
         // Without manifests the source may end; a closed channel must not make this loop spin.
@@ -57,6 +62,7 @@ pub(crate) async fn run<K: Kernel>(
             }
             // What cannot be attached may have become possible without any news.
             () = sleep_until(retry.at()) => state.attach(),
+            _now = repair.tick() => state.repair(),
         }
         match state.converge() {
             Ok(()) => retry = Retry::default(),

@@ -89,6 +89,12 @@ impl Kernel for Fake {
     fn forget_links_except(&mut self, _keep: &[u32]) -> Result<(), Error> {
         Ok(())
     }
+    fn lost_devices(&self) -> Vec<String> {
+        Vec::new()
+    }
+    fn repair_cgroup(&mut self) -> Result<bool, Error> {
+        Ok(false)
+    }
     fn set_host_backends(&mut self, wanted: bool) -> Result<(), Error> {
         self.state().host_backends = wanted;
         Ok(())
