@@ -130,7 +130,7 @@ impl DataPath {
         };
         let at = |name: &&str| host::cgroup_of(&self.cgroup_pin(name));
         let wanted = std::fs::metadata(&path).map(|it| it.ino()).ok();
-        if CGROUP_PROGRAMS.iter().all(|name| at(&name) == wanted) {
+        if CGROUP_PROGRAMS.iter().all(|name| at(name) == wanted) {
             return Ok(false);
         }
         self.attach_cgroup(&path)?;
