@@ -81,6 +81,7 @@ reasons! {
     RateLimited = 33, Drop, "rate_limited", "Not answered: there were too many answers in this moment already.";
     FragmentHeld = 34, Drop, "fragment_held", "A fragment that came before the first one of its datagram; it is sent on after that one.";
     FragmentLost = 35, Drop, "fragment_lost", "A fragment whose first one was refused, or has not come, and that could not be held.";
+    Rare = 36, Pass, "rare", "ICMP or SCTP, and the program for such packets is not there.";
 }
 
 /// Entries of the `counters` map.

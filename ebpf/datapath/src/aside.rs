@@ -20,7 +20,7 @@ use crate::{
 /// Whether a packet that the journey cannot parse belongs here.
 #[inline(always)]
 pub fn takes(reason: Reason) -> bool {
-    matches!(reason, Reason::Fragment | Reason::NotTransport)
+    matches!(reason, Reason::Fragment | Reason::Rare)
 }
 
 /// What a rare packet is.

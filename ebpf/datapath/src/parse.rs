@@ -136,8 +136,10 @@ pub fn headers<A: Ip, P: Packet>(packet: &P, l3: usize) -> Result<Headers<A>, Re
     if ip.piece.is_fragment {
         return Err(Reason::Fragment);
     }
-    if ip.proto != Proto::TCP && ip.proto != Proto::UDP {
-        return Err(Reason::NotTransport);
+    match ip.proto {
+        Proto::TCP | Proto::UDP => {}
+        Proto::ICMP | Proto::ICMP6 | Proto::SCTP => return Err(Reason::Rare),
+        _ => return Err(Reason::NotTransport),
     }
     transport::header(packet, l3, &ip)
 }

@@ -50,7 +50,7 @@ pub(crate) fn go(ctx: &TcContext, link: Link, role: Role, stage: Stage) -> i32 {
     finish(
         Skb(skb),
         packet_len(skb),
-        answer::without_headers(Reason::NotTransport),
+        answer::without_headers(Reason::Rare),
     )
 }
 

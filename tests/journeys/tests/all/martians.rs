@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use tidegate_abi::{Reason, frontend::flags::{INTERNAL, NODE_PORT}};
+use tidegate_abi::{
+    Reason,
+    frontend::flags::{INTERNAL, NODE_PORT},
+};
 use tidegate_journeys::{Bench, Case, journeys, textbook::SIBLING};
 
 journeys! {
@@ -18,7 +21,11 @@ fn rule_3_5_10_and_3_5_14_what_comes_from_the_loopback_a_group_or_nowhere_is_not
         [[127, 0, 0, 1].into(), [224, 0, 0, 1].into(), [0; 4].into()]
     } else {
         let group = [0xff02, 0, 0, 0, 0, 0, 0, 1];
-        [[0, 0, 0, 0, 0, 0, 0, 1].into(), group.into(), [0; 16].into()]
+        [
+            [0, 0, 0, 0, 0, 0, 0, 1].into(),
+            group.into(),
+            [0; 16].into(),
+        ]
     };
     for source in sources {
         let source = SocketAddr::new(source, 40_000);

@@ -87,6 +87,7 @@ fn parse_and_check<A: Ip, const RARE: bool>(
                     | Reason::Malformed
                     | Reason::Fragment
                     | Reason::NotTransport
+                    | Reason::Rare
                     | Reason::TooManyHeaders
             );
             prop_assert!(told, "{reason:?}");
