@@ -17,6 +17,9 @@ use crate::{
     verdict::{Entry, Stage, Verdict},
 };
 
+/// Length of an ICMP header.
+const ICMP: u32 = 8;
+
 /// Whether a packet that the journey cannot parse belongs here.
 #[inline(always)]
 pub fn takes(reason: Reason) -> bool {
@@ -111,6 +114,11 @@ where
     if ip.piece.is_fragment {
         Ok(Kind::Fragment)
     } else if ip.proto == A::PROTO {
+        // Behind the stated end there is padding of the link.
+        let before = ip.l4.wrapping_sub(l3) as u32;
+        if ip.len < before.wrapping_add(ICMP) {
+            return Err(answer::without_headers(Reason::Truncated));
+        }
         match packet.load::<1>(ip.l4) {
             Some([kind]) if kind == A::ECHO[0] => Ok(Kind::Echo),
             Some([kind]) if A::is_error(kind) => Ok(Kind::Error),

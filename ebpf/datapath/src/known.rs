@@ -73,6 +73,10 @@ where
             tables.remove_flow(&work.headers.key);
             return false;
         }
+        // The forward record carries the time that counts (rule 5.2.14).
+        if is_ours {
+            tables.touch_flow(&work.reply_key, now);
+        }
         refresh(tables, entry, work, device, now);
     }
     if moves && is_ours {
@@ -108,21 +112,29 @@ fn is_strangers<A: Address, T: Tables<A>>(
     headers: &Headers<A>,
     flow: &Flow<A>,
 ) -> bool {
+    let sent = headers.tcp_flags;
     // A SYN-ACK when the flow is over: the record is in the way and goes.
-    if tcp::is_over(flow.state) && headers.tcp_flags & tcp::flag::SYN != 0 {
-        tables.remove_flow(&headers.key);
-        return true;
-    }
+    let is_old = tcp::is_over(flow.state) && sent & tcp::flag::SYN != 0;
     // The backend answers our SYN as one on a connection that it has (RFC 5961, section 4.2): so has the client.
     // The client's next SYN gets another port.
-    let is_answer = headers.tcp_flags & (tcp::flag::SYN | tcp::flag::RST) != 0;
-    let keeps_source = flow.flags & flags::MASQUERADE == 0;
-    if flow.state == tcp::OPENING && keeps_source && !is_answer {
-        tables.remove_flow(&flow.opposite(headers.key.proto));
-        tables.void_flow(&headers.key);
-        return true;
+    let is_crossed = flow.state == tcp::OPENING
+        && flow.flags & flags::MASQUERADE == 0
+        && sent & (tcp::flag::SYN | tcp::flag::RST) == 0;
+    if !is_old && !is_crossed {
+        return flow.is_void();
     }
-    flow.is_void()
+    // By now the other half may be another flow's, which lives on.
+    let forward = flow.opposite(headers.key.proto);
+    match tables.flow(&forward) {
+        Some(other) if other.leads_to(&headers.key) => tables.remove_flow(&forward),
+        _ => {}
+    }
+    if is_old {
+        tables.remove_flow(&headers.key);
+    } else {
+        tables.void_flow(&headers.key);
+    }
+    true
 }
 
 /// Whether a client that dials a backend directly has a flow with it through a Service from the same port: the
@@ -177,8 +189,6 @@ where
     T: Tables<A>,
 {
     tables.touch_flow(&work.headers.key, now);
-    // The forward record carries the time that counts (rule 5.2.14).
-    tables.touch_flow(&work.reply_key, now);
     if work.flow.is_reply() {
         return;
     }

@@ -61,9 +61,7 @@ fn check<A: Ip>(packet: &HostPacket, l3: usize) {
                 "{seen:?}"
             );
         }
-        (Err(reason), Ok(seen)) if seen.is_fragment || !matches!(seen.proto, 6 | 17) => {
-            agree(reason, Fate::Aside);
-        }
+        (Err(reason), Ok(seen)) if seen.is_rare() => agree(reason, seen.fate()),
         (Err(reason), Err(fate)) => agree(reason, *fate),
         (fast, slow) => panic!("whole packets: {fast:?}, but should be {slow:?}"),
     }

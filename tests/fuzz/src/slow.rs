@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// What becomes of a packet that has no tuple.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Fate {
-    /// For the program of rare packets: fragments, and other protocols than TCP and UDP.
+    /// For the program of rare packets: fragments, ICMP and SCTP.
     Aside,
     /// Left to the kernel.
     Passed,
@@ -33,6 +33,15 @@ pub(crate) struct Seen {
 impl Seen {
     pub(crate) fn is_rare(&self) -> bool {
         self.is_fragment || !matches!(self.proto, 6 | 17)
+    }
+
+    /// What becomes of a rare one.
+    pub(crate) fn fate(&self) -> Fate {
+        match self.proto {
+            _ if self.is_fragment => Fate::Aside,
+            1 | 58 | 132 => Fate::Aside,
+            _ => Fate::Passed,
+        }
     }
 }
 
@@ -179,7 +188,7 @@ fn extension(frame: &[u8], head: &mut Head) -> Result<(), Fate> {
             head.is_fragment = head.is_later || low & 1 != 0;
         }
         // The destination is not the last one.
-        43 if low != 0 => return Err(Fate::Aside),
+        43 if low != 0 => return Err(Fate::Passed),
         _ => {}
     }
     head.proto = next;

@@ -13,7 +13,7 @@ const BUDGETS: [(&str, u32); 16] = [
     ("tc_uplink", 415_000),
     ("tc_pod", 415_000),
     ("tc_overlay", 415_000),
-    ("tc_host", 46_500),
+    ("tc_host", 60_000),
     ("tc_aside4", 500_000),
     ("tc_aside6", 520_000),
     ("tc_sweep", 48_000),
