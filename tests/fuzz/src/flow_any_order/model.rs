@@ -35,8 +35,6 @@ pub(super) struct Flow {
     pub(super) generation: u32,
     /// Tick of the last packet.
     pub(super) last: u32,
-    /// Tick at which a backend that it has left was last heard by its client.
-    pub(super) haunted: u32,
     pub(super) lost: Lost,
     opened: bool,
     reset: bool,
@@ -54,7 +52,6 @@ impl Flow {
             backend: backend.0,
             generation: backend.1,
             last: now,
-            haunted: 0,
             lost: Lost::Nothing,
             opened: false,
             reset: false,
@@ -115,8 +112,6 @@ impl Flow {
     pub(super) fn must_hold(&self, generation: Option<u32>, now: u32) -> bool {
         let limit = match self.key.proto {
             Proto::UDP if generation != Some(self.generation) => return false,
-            // Known defect, see docs/fuzzing.md: its true reply record may have grown idle.
-            _ if self.haunted != 0 => return false,
             Proto::UDP => keeps::UDP,
             _ if self.may_be_over() => return false,
             _ if !self.opened => keeps::OPENING,
@@ -128,6 +123,6 @@ impl Flow {
 
     /// Whether even the longest limit is over, so that nothing of it may be used any more.
     pub(super) fn must_be_forgotten(&self, now: u32) -> bool {
-        self.key.proto == Proto::UDP && now - self.last.max(self.haunted) > keeps::UDP
+        self.key.proto == Proto::UDP && now - self.last > keeps::UDP
     }
 }

@@ -153,7 +153,7 @@ fn goes_on(world: &mut World, at: usize, out: Tuple, flags: u8) {
     let now = world.now();
     let flow = &world.flows[at];
     assert!(!flow.must_be_forgotten(now), "{flow:?}");
-    let is_fresh = flow.last == now || flow.haunted == now;
+    let is_fresh = flow.last == now;
     let is_served = flow.key.proto != Proto::UDP || world.exists(flow.key.dst);
     assert!(is_fresh || is_served, "rule 5.2.12: {flow:?}");
     assert!(flags != SYN || !flow.is_over(), "rule 5.3.1: {flow:?}");
@@ -164,7 +164,7 @@ fn goes_on(world: &mut World, at: usize, out: Tuple, flags: u8) {
         .find(|other| other.key != flow.key && other.out == out && other.lost == Lost::Nothing);
     // Within one tick a record that lost its other half is believed (docs/limits.md).
     if let Some(owner) = owner.filter(|owner| world.must_hold(owner)) {
-        let is_believed = flow.lost == Lost::More && flow.last == now || flow.haunted == now;
+        let is_believed = flow.lost == Lost::More && flow.last == now;
         assert!(is_believed, "rule 3.2.2: {flow:?} speaks into {owner:?}");
         return;
     }
@@ -233,8 +233,6 @@ pub(super) fn backend(world: &mut World, input: &mut Input<'_>) {
         assert!(!listener.must_be_forgotten(now), "{listener:?}");
         assert!(!listener.is_over() || flags & SYN == 0, "{listener:?}");
         listener.saw(flags, false, now);
-    } else {
-        listener.haunted = now;
     }
 }
 

@@ -235,10 +235,8 @@ pub(super) fn comes_back(node: &mut Node, exit: &Exit) {
     let reply = node.record(&turned(out));
     let is_pair = reply.is_some_and(|reply| turned(reply.out) == dialled);
     if !is_pair {
-        // A SYN-ACK to somebody who dials the backend directly took the other half, see docs/fuzzing.md.
-        let is_half = reply.is_none() && dialled.proto != Proto::UDP;
         assert!(
-            is_half || tcp::is_over(forward.state),
+            tcp::is_over(forward.state),
             "{}: {forward:?}, {reply:?}",
             exit.who
         );
