@@ -73,14 +73,8 @@ where
         let Work { headers, flow, .. } = &*work;
         send(packet, world, entry, headers, flow, Reason::NewFlow, None)
     });
-    opened.unwrap_or(Err(NO_ROOM))
+    opened.unwrap_or(Err(Stop::default()))
 }
-
-/// There is no memory for a new flow.
-pub(crate) const NO_ROOM: Stop = Stop {
-    reason: Reason::FlowTableFull,
-    mtu: 0,
-};
 
 /// How a packet is translated that a record translates.
 #[inline(always)]

@@ -82,6 +82,7 @@ pub struct Stop {
     pub mtu: u32,
 }
 
+/// There is no memory for a new flow.
 impl Default for Stop {
     fn default() -> Self {
         Reason::FlowTableFull.into()

@@ -3,6 +3,7 @@
 use std::{
     ffi::CString,
     fs::File,
+    io,
     os::{
         fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
         unix::ffi::OsStrExt as _,
@@ -119,9 +120,9 @@ pub(crate) fn kernel_at_least(major: u32, minor: u32) -> bool {
 pub(crate) fn detach_link(pin: &Path) {
     const LINK_DETACH: libc::c_int = 34;
     if let Some(fd) = pinned(pin) {
-        let attributes = [u64::from(fd.as_raw_fd().cast_unsigned())];
+        let mut attributes = [u64::from(fd.as_raw_fd().cast_unsigned())];
         // Maps are pinned, too, and cannot be detached; neither can what is detached already.
-        let _not_a_link = bpf(LINK_DETACH, &attributes);
+        let _not_a_link = bpf(LINK_DETACH, &mut attributes);
     }
 }
 
@@ -146,16 +147,21 @@ fn told_of<T: std::str::FromStr>(pin: &Path, what: &str) -> Option<T> {
 fn pinned(pin: &Path) -> Option<OwnedFd> {
     const OBJ_GET: libc::c_int = 7;
     let path = CString::new(pin.as_os_str().as_bytes()).ok()?;
-    let fd = bpf(OBJ_GET, &[path.as_ptr().addr() as u64])?;
+    let fd = bpf(OBJ_GET, &mut [path.as_ptr().expose_provenance() as u64]).ok()?;
     // SAFETY: a descriptor that the kernel has just made for us.
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn bpf(command: libc::c_int, attributes: &[u64; 1]) -> Option<libc::c_int> {
-    let size = size_of_val(attributes);
-    // SAFETY: the kernel reads `size` bytes, and what they point to lives in the caller.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_ptr(), size) };
-    libc::c_int::try_from(result)
-        .ok()
-        .filter(|result| *result >= 0)
+/// The system call bpf(2). Addresses in the attributes must be exposed: the kernel reads and writes there, and
+/// the compiler must know that somebody may.
+pub(crate) fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_int> {
+    let size = size_of::<T>();
+    let attributes = std::ptr::from_mut(attributes);
+    // SAFETY: the structure is the command's, and the memory that it points to lives in the caller and is as
+    // large as it says.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    libc::c_int::try_from(result).map_err(io::Error::other)
 }

@@ -22,6 +22,7 @@ use tidegate_datapath::sweep;
 use crate::{
     DataPath,
     error::{Error, Step as _},
+    host::bpf,
     load::missing,
     object::SWEEP,
 };
@@ -125,11 +126,11 @@ impl Sweeper {
                 in_batch: if is_first {
                     0
                 } else {
-                    (&raw const place).addr() as u64
+                    (&raw const place).expose_provenance() as u64
                 },
-                out_batch: (&raw mut next).addr() as u64,
-                keys: keys.as_mut_ptr().addr() as u64,
-                values: values.as_mut_ptr().addr() as u64,
+                out_batch: (&raw mut next).expose_provenance() as u64,
+                keys: keys.as_mut_ptr().expose_provenance() as u64,
+                values: values.as_mut_ptr().expose_provenance() as u64,
                 count: BATCH as u32,
                 map_fd: fd(&self.flows[usize::from(A::FAMILY == Family::V6)]),
                 elem_flags: 0,
@@ -170,10 +171,10 @@ impl Sweeper {
         let mut run = Run {
             prog_fd: fd(&self.program),
             data_size_in: frame.len() as u32,
-            data_in: frame.as_ptr().addr() as u64,
+            data_in: frame.as_ptr().expose_provenance() as u64,
             ..Run::default()
         };
-        bpf(TEST_RUN, &mut run).step("cannot remove old flow records")?;
+        let _done = bpf(TEST_RUN, &mut run).step("cannot remove old flow records")?;
         Ok(run.retval)
     }
 }
@@ -192,21 +193,4 @@ fn now_tick() -> u32 {
 
 fn fd(fd: &OwnedFd) -> u32 {
     fd.as_raw_fd() as u32
-}
-
-fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<()> {
-    // SAFETY: the structure is the command's, and the memory that it points to lives in the caller and is as
-    // large as it says.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command,
-            std::ptr::from_mut(attributes),
-            size_of::<T>(),
-        )
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
 }

@@ -15,6 +15,7 @@ journeys! {
         rule_5_7_12_and_5_7_14_either_record_that_is_in_use_keeps_both,
         rule_5_7_12_a_reply_record_without_its_forward_record_goes,
         rule_5_7_12_a_reply_record_that_became_another_flows_is_left_alone;
+    udp: rule_5_7_12_more_flows_than_are_read_at_a_time_go;
     tcp: rule_5_7_2_and_5_3_5_an_open_connection_that_rests_stays,
         rule_5_7_4_a_closed_connection_goes_before_an_open_one;
 }
@@ -137,4 +138,29 @@ fn rule_5_7_4_a_closed_connection_goes_before_an_open_one(bench: &mut Bench<'_>,
         }
         assert_eq!(bench.machine.sweep(), 1, "{state}");
     }
+}
+
+/// The loader reads 4,096 records at a time; the walk must go on behind them, and come to an end.
+fn rule_5_7_12_more_flows_than_are_read_at_a_time_go(bench: &mut Bench<'_>, case: &Case) {
+    let (forward, reply) = flow(bench, case);
+    let (time, state) = time_of(case);
+    for key in [forward, reply] {
+        make_old(bench, key, time + GRACE + 2, time + GRACE + 2, state);
+    }
+    let [forward, reply] = [forward, reply].map(|key| bench.record(key));
+    for port in 10_000..15_000 {
+        let (mut there, mut back) = (forward, reply);
+        for end in [
+            &mut there.key.src,
+            &mut there.out.src,
+            &mut back.key.dst,
+            &mut back.out.dst,
+        ] {
+            end.set_port(port);
+        }
+        bench.machine.put_record(&there);
+        bench.machine.put_record(&back);
+    }
+    assert_eq!(bench.machine.sweep(), 5_001);
+    assert_eq!(bench.machine.records(), []);
 }
