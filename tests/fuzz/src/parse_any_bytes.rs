@@ -3,8 +3,6 @@
 //! It must never panic, never point outside of the frame, never read beyond its end, and say of every
 //! frame what [`crate::slow`], written a second time from the documents, says of it.
 
-mod watched;
-
 use std::net::SocketAddr;
 
 use tidegate_abi::{Address, Ip4, Ip6, Reason, reason::Kind};
@@ -13,10 +11,9 @@ use tidegate_datapath::{
     parse::{self, Headers, Ip, Network, quote},
 };
 use tidegate_frames::oracle::{dissect::dissect, quoted_endpoints};
-use tidegate_journeys::host::HostPacket;
+use tidegate_journeys::host::{HostPacket, Watched};
 
 use crate::slow::{self, Fate, Seen};
-use watched::Watched;
 
 /// The first byte's lowest bit says whether it is a super-packet; the rest is the frame.
 pub fn run(data: &[u8]) {

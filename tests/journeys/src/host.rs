@@ -4,10 +4,12 @@
 
 mod packet;
 mod tables;
+mod watched;
 mod world;
 
 pub use packet::{Held, HostPacket};
 pub use tables::{Family, HostTables, Side};
+pub use watched::Watched;
 pub use world::HostWorld;
 
 use tidegate_abi::{Ip4, Ip6};

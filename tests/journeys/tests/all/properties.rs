@@ -1,13 +1,10 @@
 //! What holds for every input. On the host: the kernel runs the same functions.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 
 use proptest::prelude::*;
 use tidegate_abi::{Address, Flow, Ip4, Ip6, Port, Proto, Reason};
 use tidegate_datapath::{
-    Packet,
-    checksum::Change,
     door::{To, Way},
     parse::{self, Headers, Ip, Network},
     rewrite, tcp,
@@ -21,45 +18,10 @@ use tidegate_frames::{
     },
     random::{random_frame, valid_frame_between},
 };
-use tidegate_journeys::{host::HostPacket, textbook::Places};
-
-/// A packet that notes how far it was read.
-struct Watched<'a> {
-    packet: &'a HostPacket,
-    read_to: Cell<usize>,
-}
-
-impl Packet for Watched<'_> {
-    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        let bytes = self.packet.load(offset)?;
-        self.read_to.set(self.read_to.get().max(offset + N));
-        Some(bytes)
-    }
-
-    fn store<const N: usize>(&mut self, _offset: usize, _bytes: [u8; N]) -> Option<()> {
-        panic!("parsing writes nothing");
-    }
-
-    fn len(&self) -> usize {
-        self.packet.len()
-    }
-
-    fn is_segmented(&self) -> bool {
-        self.packet.is_segmented()
-    }
-
-    fn adjust_checksum(&mut self, _offset: usize, _change: Change) -> Option<()> {
-        panic!("parsing writes nothing");
-    }
-
-    fn resize(&mut self, _len: usize) -> Option<()> {
-        panic!("parsing writes nothing");
-    }
-
-    fn open_gap(&mut self, _offset: usize, _room: usize) -> Option<()> {
-        panic!("parsing writes nothing");
-    }
-}
+use tidegate_journeys::{
+    host::{HostPacket, Watched},
+    textbook::Places,
+};
 
 /// Parses, and holds what came out against the frame and against the oracle. `RARE`: as the program for
 /// rare packets does, which takes SCTP and first fragments too.
@@ -67,10 +29,7 @@ fn parse_and_check<A: Ip, const RARE: bool>(
     packet: &HostPacket,
     l3: usize,
 ) -> Result<Option<Headers<A>>, TestCaseError> {
-    let watched = Watched {
-        packet,
-        read_to: Cell::new(0),
-    };
+    let watched = Watched::new(packet);
     let parsed = match RARE {
         false => parse::headers::<A, _>(&watched, l3),
         true => A::header(&watched, l3).and_then(|ip| match ip.piece.offset {
@@ -100,9 +59,9 @@ fn parse_and_check<A: Ip, const RARE: bool>(
         Proto::SCTP => 16,
         _ => 8,
     };
-    prop_assert!(watched.read_to.get() <= packet.len());
+    watched.was_read_within();
     prop_assert!(
-        headers.l4() + least <= end && end <= packet.len(),
+        headers.l4() + least <= end && end <= packet.bytes.len(),
         "{headers:?}"
     );
     let anatomy = dissect(&packet.bytes);
