@@ -8,6 +8,7 @@ mod fuzz;
 mod verify;
 mod demo;
 mod lint;
+mod dist;
 mod interrupt;
 
 use std::process::ExitCode;
@@ -39,6 +40,8 @@ enum Command {
     Demo,
     /// Check formatting and clippy's lints
     Lint,
+    /// Make what is given to people in target/dist: static binary, .deb, container image, checksums
+    Dist,
 }
 
 fn main() -> ExitCode {
@@ -63,5 +66,6 @@ fn run(command: &Command) -> Result<()> {
         Command::Verify(options) => verify::run(options),
         Command::Demo => demo::run(),
         Command::Lint => lint::run(),
+        Command::Dist => dist::run(),
     }
 }

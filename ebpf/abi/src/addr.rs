@@ -50,6 +50,8 @@ pub trait Address: Pod + Eq + core::hash::Hash + Ord + Default + core::fmt::Debu
     const FAMILY: Family;
     /// The value as 32-bit words in network-order bytes; IPv4 uses the first only.
     fn words(self) -> [u32; 4];
+    /// The address as an IPv6 one; IPv4 in its IPv4-mapped form (RFC 4291, section 2.5.5.2).
+    fn mapped(self) -> Ip6;
     /// The address as the standard library's type.
     fn to_ip(self) -> IpAddr;
     /// The inverse of [`Address::to_ip`]; `None` for the other family.
@@ -195,6 +197,11 @@ impl Address for Ip4 {
         [self.0, 0, 0, 0]
     }
 
+    #[inline(always)]
+    fn mapped(self) -> Ip6 {
+        Ip6([0, 0, 0xffff_u32.to_be(), self.0])
+    }
+
     fn to_ip(self) -> IpAddr {
         IpAddr::V4(Ipv4Addr::from(self.octets()))
     }
@@ -240,6 +247,11 @@ impl Address for Ip4 {
 
 impl Address for Ip6 {
     const FAMILY: Family = Family::V6;
+
+    #[inline(always)]
+    fn mapped(self) -> Ip6 {
+        self
+    }
 
     #[inline(always)]
     fn words(self) -> [u32; 4] {

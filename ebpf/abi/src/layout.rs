@@ -1,9 +1,9 @@
 //! Sizes and alignments, frozen: changing a line here means bumping [`crate::ABI_VERSION`].
 
 use crate::{
-    Affinity, AffinityKey, Backend, Counter, Device, Event, Flow, FlowKey, Fragment, FragmentKey,
+    Affinity, AffinityKey, Backend, Counter, Device, Event, EventFilter, Flow, FlowKey, Fragment, FragmentKey,
     Frontend, FrontendKey, Held, HeldKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer,
-    SourceRangeKey, settings::Frozen,
+    SourceRangeKey, Traffic, settings::Frozen,
 };
 
 macro_rules! frozen {
@@ -40,6 +40,8 @@ frozen! {
     HeldKey: 8, 4;
     Held: 2052, 4;
     Counter: 16, 8;
-    Event: 88, 8;
+    Traffic: 48, 8;
+    Event: 104, 8;
+    EventFilter: 48, 8;
     Frozen: 16, 8;
 }

@@ -13,6 +13,7 @@
 
 pub mod addr;
 pub mod affinity;
+pub mod ask;
 pub mod backend;
 pub mod device;
 pub mod event;
@@ -31,7 +32,7 @@ pub use addr::{Address, Family, Ip4, Ip6, Mac, Port, Proto};
 pub use affinity::{Affinity, AffinityKey};
 pub use backend::{Backend, BackendId};
 pub use device::{Device, LocalPod};
-pub use event::{Counter, Event};
+pub use event::{Counter, Event, EventFilter, Traffic};
 pub use flow::{Flow, FlowKey};
 pub use fragment::{Fragment, FragmentKey, Held, HeldKey};
 pub use frontend::{Frontend, FrontendKey, Pool};

@@ -26,8 +26,14 @@ pub const DEVICES: &str = "devices";
 pub const SETTINGS: &str = "settings";
 /// Packets and bytes by reason, per CPU.
 pub const COUNTERS: &str = "counters";
-/// Sampled drops.
+/// Packets, bytes and flows by service port, per CPU.
+pub const SERVICE_TRAFFIC: &str = "service_traffic";
+/// The same by backend.
+pub const BACKEND_TRAFFIC: [&str; 2] = ["backend_traffic4", "backend_traffic6"];
+/// Packets that somebody asked to hear of.
 pub const EVENTS: &str = "events";
+/// Which those are, one entry.
+pub const EVENT_FILTER: &str = "event_filter";
 
 /// Flows that one run of the sweeping program removes at most.
 pub const SWEEP_MOST: u32 = 16;
@@ -54,5 +60,8 @@ pub const HELD_FRAGMENTS_MAX: u32 = 1 << 10;
 pub const SOCKETS_MAX: u32 = 1 << 16;
 /// Devices.
 pub const DEVICES_MAX: u32 = 1 << 12;
+/// Default number of service ports, and of backends of each family, whose traffic is counted: those with the
+/// lowest ids. Each takes 48 bytes for each CPU.
+pub const TRAFFIC_MAX: u32 = 1 << 14;
 /// Size of the event ring in bytes: a power of two and a multiple of the page size.
 pub const EVENTS_BYTES: u32 = 1 << 18;

@@ -69,6 +69,6 @@ pub struct Frozen {
     pub netns_cookie: u64,
     /// 1 when `bpf_set_retval` exists (Linux 5.18), so that connect() can say "refused".
     pub has_set_retval: u32,
-    /// One drop event in `2^event_shift` is reported; 32 or more: none.
-    pub event_shift: u32,
+    /// Always zero.
+    pub pad: u32,
 }

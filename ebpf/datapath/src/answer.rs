@@ -47,6 +47,15 @@ where
     T: Tables<A>,
     W: World<A>,
 {
+    let is_final = match stop.reason.kind() {
+        Kind::Pass | Kind::Forward => false,
+        Kind::Drop => true,
+        // XDP leaves the answer to the second stage.
+        Kind::Reject => entry.stage != Stage::Xdp,
+    };
+    if is_final {
+        tables.stopped(entry, headers, stop.reason);
+    }
     match stop.reason.kind() {
         Kind::Pass | Kind::Forward => Verdict {
             reason: stop.reason,

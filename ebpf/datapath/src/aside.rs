@@ -207,10 +207,20 @@ where
         let Work {
             ip, headers, flow, ..
         } = &*work;
-        match journey::send(packet, world, entry, headers, flow, reason, Some(&ip.piece)) {
+        match journey::send(
+            packet,
+            tables,
+            world,
+            entry,
+            headers,
+            flow,
+            reason,
+            Some(&ip.piece),
+        ) {
             Ok(verdict) => Some(verdict),
             Err(stop) => {
                 work.stop = stop;
+                work.frontend.service = work.flow.service;
                 None
             }
         }

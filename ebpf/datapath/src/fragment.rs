@@ -244,10 +244,13 @@ where
             packet.unbalance(checksum::addresses(old, new));
         }
         match written {
-            Some(()) => Verdict {
-                reason: journey::how(flow),
-                door: way.door(),
-            },
+            Some(()) => {
+                tables.count(flow, packet.len());
+                Verdict {
+                    reason: journey::how(flow),
+                    door: way.door(),
+                }
+            }
             None => refused(Reason::WriteFailed),
         }
     });

@@ -66,12 +66,34 @@ where
 {
     // A flow that we know: apply its record, ask nothing else.
     if let Some(flow) = known::flow(tables, world, entry, headers) {
-        return send(packet, world, entry, headers, &flow, how(&flow), None);
+        let sent = send(
+            packet,
+            tables,
+            world,
+            entry,
+            headers,
+            &flow,
+            how(&flow),
+            None,
+        );
+        if sent.is_err() {
+            blame(tables, &flow);
+        }
+        return sent;
     }
     let opened = tables.with_work(headers, |work| {
         open(tables, world, entry, work)?;
         let Work { headers, flow, .. } = &*work;
-        send(packet, world, entry, headers, flow, Reason::NewFlow, None)
+        send(
+            packet,
+            tables,
+            world,
+            entry,
+            headers,
+            flow,
+            Reason::NewFlow,
+            None,
+        )
     });
     opened.unwrap_or(Err(Stop::default()))
 }
@@ -99,9 +121,35 @@ where
     T: Tables<A>,
     W: World<A>,
 {
+    work.frontend.service = 0;
+    record(tables, world, entry, work)?;
+    tables.opened(entry, work);
+    tables.settle(work);
+    Ok(())
+}
+
+/// Leaves the service port of a packet that cannot be sent where [`Tables::stopped`] finds it.
+#[inline(always)]
+fn blame<A: Ip, T: Tables<A>>(tables: &T, flow: &Flow<A>) {
+    let _kept: Option<()> = tables.resume_work(|work| work.frontend.service = flow.service);
+}
+
+/// Finds a Service, a backend and a source, and records them.
+#[inline(always)]
+fn record<A, T, W>(tables: &T, world: &W, entry: Entry, work: &mut Work<A>) -> Result<(), Stop>
+where
+    A: Ip + answer::Icmp,
+    T: Tables<A>,
+    W: World<A>,
+{
     work.is_crossed = 0;
     // 1. Is it for a Service, and may this client have it?
-    match service::find(tables, entry, &work.headers) {
+    match service::find(
+        tables,
+        entry,
+        &work.headers,
+        &mut work.frontend.service,
+    ) {
         Ok(frontend) => work.frontend = frontend,
         Err(Reason::NotService) if may_cross(tables, world, entry, &work.headers) => {
             cross(work);
@@ -150,9 +198,11 @@ fn cross<A: Ip>(work: &mut Work<A>) {
 
 /// Chooses the door, then writes the translation into the packet, last. Only `rare`
 /// packets are SCTP or fragments.
+#[expect(clippy::too_many_arguments, reason = "inlined: nothing is passed")]
 #[inline(always)]
-pub(crate) fn send<A: Ip, P: Packet, W: World<A>>(
+pub(crate) fn send<A: Ip, P: Packet, T: Tables<A>, W: World<A>>(
     packet: &mut P,
+    tables: &T,
     world: &W,
     entry: Entry,
     headers: &Headers<A>,
@@ -162,10 +212,13 @@ pub(crate) fn send<A: Ip, P: Packet, W: World<A>>(
 ) -> Result<Verdict, Stop> {
     let way = door::choose(packet, world, entry, headers, flow)?;
     match rewrite::apply(packet, headers, flow, &way, rare) {
-        Some(()) => Ok(Verdict {
-            reason,
-            door: way.door(),
-        }),
+        Some(()) => {
+            tables.count(flow, packet.len());
+            Ok(Verdict {
+                reason,
+                door: way.door(),
+            })
+        }
         // Half written at worst, so it must not travel on.
         None => Ok(Verdict {
             reason: Reason::WriteFailed,

@@ -61,10 +61,13 @@ where
     let flow = known::flow(tables, world, entry, headers)?;
     let written = rewrite::apply(packet, headers, &flow, &BY_THE_STACK, None);
     Some(match written {
-        Some(()) => Verdict {
-            reason: Reason::KnownReply,
-            door: Door::Stack,
-        },
+        Some(()) => {
+            tables.count(&flow, packet.len());
+            Verdict {
+                reason: Reason::KnownReply,
+                door: Door::Stack,
+            }
+        }
         None => Verdict {
             reason: Reason::WriteFailed,
             door: Door::Drop,

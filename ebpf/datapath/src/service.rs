@@ -11,12 +11,17 @@ use crate::{
     verdict::{Entry, Role},
 };
 
-/// The frontend that the packet's destination names.
+/// The frontend that the packet's destination names; `service` becomes its owner, also when that refuses.
 ///
 /// A packet that no Service owns is none of our business, unless its address lies in a service range:
 /// such packets must not wander off by the default route (rules 2.4.9 and 2.4.10).
 #[inline(always)]
-pub fn find<A, T>(tables: &T, entry: Entry, headers: &Headers<A>) -> Result<Frontend, Reason>
+pub fn find<A, T>(
+    tables: &T,
+    entry: Entry,
+    headers: &Headers<A>,
+    service: &mut u32,
+) -> Result<Frontend, Reason>
 where
     A: Address,
     T: Tables<A>,
@@ -31,6 +36,7 @@ where
     else {
         return Err(unowned(tables, entry, headers));
     };
+    *service = frontend.service;
     if frontend.has(flags::INTERNAL) && is_outside(tables, entry, key.src) {
         return Err(Reason::ExternalClusterIp);
     }

@@ -30,15 +30,38 @@ pub struct Call<A> {
 /// The backend for a call; [`Reason::NotService`] when the call is none of ours.
 #[inline(always)]
 pub fn dial<A: Address, T: Tables<A>>(tables: &T, call: &Call<A>) -> Result<Choice<A>, Reason> {
-    let frontend = find(tables, call)?;
+    let frontend = match find(tables, call) {
+        Ok(frontend) => frontend,
+        Err(Reason::NotService) => return Err(Reason::NotService),
+        Err(reason) => {
+            tables.socket_stopped(call, 0, reason);
+            return Err(reason);
+        }
+    };
+    match give(tables, call, &frontend) {
+        Ok(choice) => Ok(choice),
+        Err(reason) => {
+            tables.socket_stopped(call, frontend.service, reason);
+            Err(reason)
+        }
+    }
+}
+
+/// Gives a socket a backend of the service port that it dials.
+#[inline(always)]
+fn give<A: Address, T: Tables<A>>(
+    tables: &T,
+    call: &Call<A>,
+    frontend: &Frontend,
+) -> Result<Choice<A>, Reason> {
     // Which source the kernel will choose is not known yet; the node's own address stands for it.
     let client = tables.node_address();
     if frontend.has(flags::SOURCE_RANGES) && !tables.admits(frontend.service, client) {
         return Err(Reason::SourceRange);
     }
     // A process of this node is inside: policy Local on external frontends does not bind it (2.3.5).
-    let pooled = select::pool(&frontend, true)?;
-    let choice = affinity::backend(tables, client, &frontend, pooled, hash(call), call.now_ns)?;
+    let pooled = select::pool(frontend, true)?;
+    let choice = affinity::backend(tables, client, frontend, pooled, hash(call), call.now_ns)?;
     let peer = SocketPeer {
         addr: call.addr,
         port: call.port,
@@ -46,7 +69,16 @@ pub fn dial<A: Address, T: Tables<A>>(tables: &T, call: &Call<A>) -> Result<Choi
         backend: choice.id.0,
         generation: choice.backend.generation,
     };
-    tables.put_socket_peer(&key(call, choice.backend.addr, choice.backend.port), &peer);
+    let key = key(call, choice.backend.addr, choice.backend.port);
+    // An unconnected socket asks for each datagram: that is one flow.
+    let is_known = match tables.socket_peer(&key) {
+        Some(known) => known == peer,
+        None => false,
+    };
+    if !is_known {
+        tables.put_socket_peer(&key, &peer);
+        tables.socket_opened(call, frontend.service, &choice);
+    }
     Ok(choice)
 }
 

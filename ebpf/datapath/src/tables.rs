@@ -2,10 +2,16 @@
 
 use tidegate_abi::{
     Address, Affinity, AffinityKey, Backend, BackendId, Device, Flow, FlowKey, Fragment,
-    FragmentKey, Frontend, FrontendKey, LocalPod, SocketKey, SocketPeer,
+    FragmentKey, Frontend, FrontendKey, LocalPod, Reason, SocketKey, SocketPeer,
 };
 
-use crate::{Work, parse::Headers};
+use crate::{
+    Work,
+    parse::Headers,
+    select::Choice,
+    socket::Call,
+    verdict::Entry,
+};
 
 /// Outcome of recording something only if it is absent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -85,4 +91,15 @@ pub trait Tables<A: Address> {
 
     /// Remembers it.
     fn put_socket_peer(&self, key: &SocketKey<A>, peer: &SocketPeer<A>);
+
+    /// A packet of `bytes` bytes was translated as `flow` says.
+    fn count(&self, _flow: &Flow<A>, _bytes: usize) {}
+    /// `work.flow` was opened.
+    fn opened(&self, _entry: Entry, _work: &Work<A>) {}
+    /// A packet that was parsed ends here, on its way to `work.frontend.service` if that is not 0.
+    fn stopped(&self, _entry: Entry, _headers: &Headers<A>, _reason: Reason) {}
+    /// A socket of this host was given a backend of a service port.
+    fn socket_opened(&self, _call: &Call<A>, _service: u32, _choice: &Choice<A>) {}
+    /// A socket of this host was refused by a service port; 0: by none.
+    fn socket_stopped(&self, _call: &Call<A>, _service: u32, _reason: Reason) {}
 }

@@ -21,6 +21,7 @@ mod tc;
 mod aside;
 mod held;
 mod sweep;
+mod ask;
 mod socket;
 
 /// A reachable panic is an endless loop, which the verifier refuses to load: keep it so.

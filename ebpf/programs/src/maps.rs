@@ -6,9 +6,9 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use tidegate_abi::{
-    Affinity, AffinityKey, Backend, Counter, Device, Flow, FlowKey, Fragment, FragmentKey,
+    Affinity, AffinityKey, Backend, Counter, Device, EventFilter, Flow, FlowKey, Fragment, FragmentKey,
     Frontend, FrontendKey, Held, HeldKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer,
-    maps as size, reason, settings::Frozen,
+    Traffic, maps as size, reason, settings::Frozen,
 };
 use tidegate_datapath::Work;
 
@@ -40,6 +40,10 @@ declare! {
     "sockets6" SOCKETS6: LruHashMap<SocketKey<Ip6>, SocketPeer<Ip6>> = size::SOCKETS_MAX, 0;
     "devices" DEVICES: HashMap<u32, Device> = size::DEVICES_MAX, BPF_F_NO_PREALLOC;
     "settings" SETTINGS: Array<Settings> = 1, 0;
+    "service_traffic" SERVICE_TRAFFIC: PerCpuArray<Traffic> = size::TRAFFIC_MAX, 0;
+    "backend_traffic4" BACKEND_TRAFFIC4: PerCpuArray<Traffic> = size::TRAFFIC_MAX, 0;
+    "backend_traffic6" BACKEND_TRAFFIC6: PerCpuArray<Traffic> = size::TRAFFIC_MAX, 0;
+    "event_filter" EVENT_FILTER: Array<EventFilter> = 1, 0;
     "counters" COUNTERS: PerCpuArray<Counter> = reason::COUNT as u32, 0;
 }
 
@@ -49,6 +53,10 @@ pub(crate) type Ranged<A> = AffinityKey<A>;
 /// A frame on its way into or out of `held_fragments`.
 #[map(name = "held")]
 pub(crate) static HELD: PerCpuArray<Held> = PerCpuArray::with_max_entries(1, 0);
+
+/// What [`crate::account::bare`] tells of: reason, device, length.
+#[map(name = "dropped")]
+pub(crate) static DROPPED: PerCpuArray<[u32; 3]> = PerCpuArray::with_max_entries(1, 0);
 
 /// How many packets this CPU has answered lately, see [`crate::world`].
 #[map(name = "answers")]
@@ -79,7 +87,7 @@ pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(size::EVENTS_BYTES, 
 static FROZEN: Frozen = Frozen {
     netns_cookie: 0,
     has_set_retval: 0,
-    event_shift: 32,
+    pad: 0,
 };
 
 /// The frozen globals, as the loader set them.

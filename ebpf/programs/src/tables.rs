@@ -10,12 +10,17 @@ use aya_ebpf::{
 };
 use tidegate_abi::{
     Address, Affinity, AffinityKey, Backend, BackendId, Device, Flow, FlowKey, Fragment,
-    FragmentKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer,
-    SourceRangeKey,
+    FragmentKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Reason, Settings, SocketKey, SocketPeer,
+    SourceRangeKey, Traffic, flow::flags::REPLY,
 };
-use tidegate_datapath::{Insert, Tables, Work, parse::Headers};
+use tidegate_datapath::{
+    Entry, Insert, Tables, Work, parse::Headers, select::Choice, socket::Call,
+};
 
-use crate::maps::{self, Ranged};
+use crate::{
+    account::{self, Place},
+    maps::{self, Ranged},
+};
 
 /// `-EEXIST`.
 const EXISTS: i32 = -17;
@@ -34,6 +39,7 @@ pub(crate) trait Family: Address {
     const LOCAL_PODS: &'static HashMap<Self, LocalPod>;
     const SOCKETS: &'static LruHashMap<SocketKey<Self>, SocketPeer<Self>>;
     const WORK: &'static PerCpuArray<Work<Self>>;
+    const BACKEND_TRAFFIC: &'static PerCpuArray<Traffic>;
 }
 
 impl Family for Ip4 {
@@ -46,6 +52,7 @@ impl Family for Ip4 {
     const LOCAL_PODS: &'static HashMap<Self, LocalPod> = &maps::LOCAL_PODS4;
     const SOCKETS: &'static LruHashMap<SocketKey<Self>, SocketPeer<Self>> = &maps::SOCKETS4;
     const WORK: &'static PerCpuArray<Work<Self>> = &maps::WORK4;
+    const BACKEND_TRAFFIC: &'static PerCpuArray<Traffic> = &maps::BACKEND_TRAFFIC4;
 }
 
 impl Family for Ip6 {
@@ -58,6 +65,7 @@ impl Family for Ip6 {
     const LOCAL_PODS: &'static HashMap<Self, LocalPod> = &maps::LOCAL_PODS6;
     const SOCKETS: &'static LruHashMap<SocketKey<Self>, SocketPeer<Self>> = &maps::SOCKETS6;
     const WORK: &'static PerCpuArray<Work<Self>> = &maps::WORK6;
+    const BACKEND_TRAFFIC: &'static PerCpuArray<Traffic> = &maps::BACKEND_TRAFFIC6;
 }
 
 /// Copies a map value.
@@ -80,6 +88,17 @@ fn is_admitted<A: Family>(service: u32, client: &A) -> u32 {
     // SAFETY: the same three values in the same order without padding, see `tidegate_abi::source_range`.
     let key = unsafe { &*(&raw const key).cast::<lpm_trie::Key<Ranged<A>>>() };
     u32::from(A::SOURCE_RANGES.get(key).is_some())
+}
+
+/// The tuple of a socket, as far as it is known before it has a source.
+#[inline(always)]
+fn dialled<A: Family>(call: &Call<A>) -> FlowKey<A> {
+    FlowKey {
+        dst: call.addr,
+        dst_port: call.port,
+        proto: call.proto,
+        ..FlowKey::default()
+    }
 }
 
 impl<A: Family> Tables<A> for Maps {
@@ -260,5 +279,75 @@ impl<A: Family> Tables<A> for Maps {
     fn put_socket_peer(&self, key: &SocketKey<A>, peer: &SocketPeer<A>) {
         // Lost at worst: the application then sees the backend as its peer.
         let _full: Result<(), i32> = A::SOCKETS.insert(key, peer, u64::from(BPF_ANY));
+    }
+
+    #[inline(always)]
+    fn count(&self, flow: &Flow<A>, bytes: usize) {
+        let is_reply = u32::from(flow.flags & REPLY);
+        account::translated::<A>(flow.service, flow.backend, is_reply, bytes as u64);
+    }
+
+    #[inline(always)]
+    fn opened(&self, entry: Entry, work: &Work<A>) {
+        let Work { headers, flow, .. } = work;
+        if flow.service == 0 {
+            return;
+        }
+        account::opened::<A>(flow.service, flow.backend);
+        let place = Place {
+            device: entry.device,
+            service: flow.service,
+        };
+        account::report(
+            Reason::NewFlow,
+            &headers.key,
+            Some(flow),
+            &place,
+            headers.ip_len,
+        );
+    }
+
+    #[inline(always)]
+    fn stopped(&self, entry: Entry, headers: &Headers<A>, reason: Reason) {
+        let service = A::WORK
+            .get_ptr(0)
+            // SAFETY: the entry of this CPU, which nobody else uses while the program runs.
+            .map_or(0, |work| unsafe { (*work).frontend.service });
+        if service != 0 {
+            account::refused(service);
+        }
+        let place = Place {
+            device: entry.device,
+            service,
+        };
+        account::report(reason, &headers.key, None, &place, headers.ip_len);
+    }
+
+    #[inline(always)]
+    fn socket_opened(&self, call: &Call<A>, service: u32, choice: &Choice<A>) {
+        account::opened::<A>(service, choice.id.0);
+        let place = Place { device: 0, service };
+        let flow = Flow {
+            dst: choice.backend.addr,
+            dst_port: choice.backend.port,
+            backend: choice.id.0,
+            ..Flow::default()
+        };
+        account::report(
+            Reason::SocketTranslated,
+            &dialled(call),
+            Some(&flow),
+            &place,
+            0,
+        );
+    }
+
+    #[inline(always)]
+    fn socket_stopped(&self, call: &Call<A>, service: u32, _reason: Reason) {
+        if service != 0 {
+            account::refused(service);
+        }
+        let place = Place { device: 0, service };
+        account::report(Reason::SocketRefused, &dialled(call), None, &place, 0);
     }
 }

@@ -163,7 +163,7 @@ pub(crate) fn finish(packet: Skb, len: u64, verdict: Verdict) -> i32 {
     match verdict.door {
         Door::Stack | Door::Transmit | Door::Aside => NEXT,
         Door::Drop => {
-            account::report(&packet, verdict.reason, device(skb));
+            account::bare(verdict.reason, device(skb), len);
             SHOT
         }
         // SAFETY: helpers on the program's own context, here and below.

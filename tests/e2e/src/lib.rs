@@ -10,6 +10,7 @@ mod setup;
 mod shared;
 mod svc;
 mod talker;
+mod terminal;
 mod wait;
 mod world;
 
@@ -23,5 +24,6 @@ pub use setup::{SERVICE_PORT, ServiceSpec, Setup};
 pub use shared::{Borrowed, Shared};
 pub use svc::Svc;
 pub use talker::Talker;
+pub use terminal::{on_terminal, plain};
 pub use wait::soon;
 pub use world::{World, WorldBuilder, settled};

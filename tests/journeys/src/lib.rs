@@ -11,7 +11,7 @@ pub mod network;
 pub mod scene;
 pub mod places;
 pub mod textbook;
-pub mod record;
+pub use tidegate_explain::record;
 pub mod sticky;
 pub mod machine;
 pub mod on_host;

@@ -45,7 +45,13 @@ impl KernelMachine {
         outcome.expect("the frame can be run").code
     }
 
-    fn counters(&self) -> Vec<Counter> {
+    /// The data path itself, for whoever only looks.
+    pub fn data_path(&self) -> &DataPath {
+        &self.data_path
+    }
+
+    /// The counters by reason.
+    pub fn counters(&self) -> Vec<Counter> {
         self.data_path
             .counters()
             .expect("the map of counters can be read")

@@ -1,86 +1,106 @@
 //! The local API: HTTP/1.1 and JSON over a Unix socket.
 //!
-//! It holds no state: each request is a question to the task that owns the maps.
+//! One module a group of routes, each with its `routes()`; the OpenAPI document is made from the same
+//! routes, so it cannot differ from them. What is answered comes from the task that owns the maps
+//! ([`crate::asking`]). Refusals are shaped as Kubernetes' `Status`.
 
+mod body;
+mod change;
+mod counted;
+mod devices;
+pub(crate) mod failure;
+mod describe;
+mod events;
+mod explain;
+mod flows;
+mod objects;
+mod parameters;
+mod questions;
+mod ready;
+mod server;
 mod socket;
+mod traffic;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use axum::{
     Json, Router,
-    extract::{Query as Parameters, State},
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::get,
+    http::{Method, StatusCode, Uri},
+    middleware::from_fn_with_state,
 };
-use serde::Deserialize;
-use tokio::{net::UnixListener, sync::oneshot};
+use tokio::net::UnixListener;
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
+use crate::{
+    asking::Asking, devices::declared::Devices, metrics::Vitals, objects::Objects, watching::Watching,
+};
+use failure::Failure;
+pub(crate) use flows::FLOWS_LIMIT;
 pub(crate) use socket::bind;
 
-use crate::view::{Answer, Asking, Query, Question};
-
-/// Flows that are answered when the request names no limit.
-pub(crate) const FLOWS_LIMIT: usize = 1000;
-
-#[derive(Debug, Deserialize)]
-struct FlowParameters {
-    limit: Option<usize>,
+/// What handlers share.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    /// How the task that owns the maps is asked.
+    pub(crate) asking: Asking,
+    /// All objects, and the store of those that are kept here.
+    pub(crate) objects: Objects,
+    /// Declared devices.
+    pub(crate) devices: Arc<Devices>,
+    /// Counters and events; `None`: there is no data path.
+    pub(crate) watching: Option<Watching>,
+    /// Where requests are counted.
+    pub(crate) vitals: Arc<Vitals>,
 }
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "tidegate",
+    description = "The local API of a tidegate agent: HTTP/1.1 and JSON over a Unix socket"
+))]
+struct Document;
 
 /// Serves until the task is dropped.
-pub(crate) async fn serve(listener: UnixListener, asking: Asking) {
-    // It returns only when the listener fails for good.
-    if let Err(error) = axum::serve(listener, router(asking)).await {
-        tracing::error!("the local API has ended: {error}; restart the agent to get it back");
-    }
+pub(crate) async fn serve(listener: UnixListener, api: Api) {
+    server::serve(listener, router(api), server::Limits::default()).await;
 }
 
-fn router(asking: Asking) -> Router {
-    let of = |question| get(move |State(asking): State<Asking>| ask(asking, question));
-    Router::new()
-        .route("/v1/services", of(Question::Services))
-        .route("/v1/endpoints", of(Question::Endpoints))
-        .route("/v1/frontends", of(Question::Frontends))
-        .route("/v1/backends", of(Question::Backends))
-        .route("/v1/devices", of(Question::Devices))
-        .route("/v1/status", of(Question::Status))
-        .route("/v1/flows", get(flows))
-        .fallback(async || {
-            failure(
-                StatusCode::NOT_FOUND,
-                "no such resource; see /v1/status".into(),
-            )
+/// All routes, with their part of the document.
+fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(document))
+        .merge(questions::routes())
+        .merge(flows::routes())
+        .merge(objects::routes())
+        .merge(change::routes())
+        .merge(explain::routes())
+        .merge(devices::routes())
+        .merge(ready::routes())
+        .merge(describe::routes())
+        .merge(events::routes())
+        .merge(traffic::routes())
+}
+
+/// This document: every route, made from the code.
+#[utoipa::path(get, path = "/v1/openapi.json", tag = "node", responses((status = 200, body = Value)))]
+async fn document() -> Json<utoipa::openapi::OpenApi> {
+    Json(routes().into_openapi())
+}
+
+fn router(api: Api) -> Router {
+    let (router, _) = routes().split_for_parts();
+    router
+        .fallback(async |uri: Uri| {
+            let reason = "no such resource; /v1/openapi.json names them all";
+            Failure::not_found(format!("{}: {reason}", uri.path()))
         })
-        .with_state(asking)
-}
-
-async fn flows(
-    State(asking): State<Asking>,
-    Parameters(parameters): Parameters<FlowParameters>,
-) -> Response {
-    let limit = parameters.limit.unwrap_or(FLOWS_LIMIT);
-    ask(asking, Question::Flows { limit }).await
-}
-
-async fn ask(asking: Asking, question: Question) -> Response {
-    let (reply, answer) = oneshot::channel::<Result<Answer, String>>();
-    let stopping = || {
-        failure(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the agent is stopping".into(),
-        )
-    };
-    if asking.send(Query { question, reply }).await.is_err() {
-        return stopping();
-    }
-    match answer.await {
-        Ok(Ok(answer)) => Json(answer).into_response(),
-        Ok(Err(reason)) => failure(StatusCode::INTERNAL_SERVER_ERROR, reason),
-        Err(_dropped) => stopping(),
-    }
-}
-
-fn failure(code: StatusCode, reason: String) -> Response {
-    (code, Json(serde_json::json!({ "error": reason }))).into_response()
+        .method_not_allowed_fallback(async |method: Method, uri: Uri| {
+            let reason = format!("{} does not take {method}", uri.path());
+            Failure::new(StatusCode::METHOD_NOT_ALLOWED, reason)
+        })
+        .layer(from_fn_with_state(Arc::clone(&api.vitals), counted::counted))
+        .with_state(api)
 }

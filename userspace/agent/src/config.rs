@@ -17,11 +17,12 @@ use std::{
 };
 
 use tidegate_abi::settings::{POD_RANGES, SERVICE_RANGES};
+use tidegate_kubernetes::{Access, SERVICE_ACCOUNT, Server};
 use tidegate_loader::Attach;
 
 pub(crate) use options::Options;
 pub(crate) use pool::Pool;
-pub(crate) use values::{AttachMode, CgroupChoice, HealthAddress, LogFormat, NodePortAddresses};
+pub(crate) use values::{AttachMode, CgroupChoice, HealthAddress, LogFormat, MetricsAddress, NodePortAddresses};
 
 use crate::{
     cidr::{Cidr, PortRange},
@@ -38,6 +39,8 @@ pub(crate) const BPFFS: &str = "/sys/fs/bpf/tidegate";
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) manifests: Vec<PathBuf>,
+    /// `None`: no Kubernetes API server is asked.
+    pub(crate) kubernetes: Option<Server>,
     pub(crate) node_name: String,
     /// Empty: the devices of the default route.
     pub(crate) uplink: Vec<Glob>,
@@ -48,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) nodeport_addresses: Vec<NodePortAddresses>,
     pub(crate) nodeport_range: PortRange,
     pub(crate) service_cidr: Vec<Cidr>,
+    /// Nobody said which: they are Kubernetes' default.
+    pub(crate) guesses_service_cidr: bool,
     /// Empty: no Service is given a load-balancer address.
     pub(crate) lb_pool: Vec<Pool>,
     pub(crate) pod_cidr: Vec<Cidr>,
@@ -57,11 +62,16 @@ pub(crate) struct Config {
     /// `None`: find the mount.
     pub(crate) cgroup: Option<CgroupChoice>,
     pub(crate) flows: u32,
+    pub(crate) traffic_counters: u32,
     pub(crate) masquerade_ports: PortRange,
     pub(crate) api: PathBuf,
+    /// `None`: the agent's own.
+    pub(crate) api_group: Option<String>,
     pub(crate) state_dir: PathBuf,
     pub(crate) bpffs: PathBuf,
     pub(crate) health_address: HealthAddress,
+    pub(crate) metrics_address: MetricsAddress,
+    pub(crate) metrics_series_max: u32,
     pub(crate) log_format: LogFormat,
     pub(crate) detach_on_exit: bool,
     /// Device flags that the user gave, for the check that named devices exist.
@@ -82,12 +92,14 @@ impl Config {
 
     fn with_defaults(said: Options) -> Result<Self, Failure> {
         let named_devices = named(&said);
+        let kubernetes = kubernetes(&said)?;
         let node_name = match said.node_name {
             Some(name) => name,
             None => host_name()?,
         };
         Ok(Self {
             manifests: said.manifests,
+            kubernetes,
             node_name,
             uplink: said.uplink,
             pod_device: or(said.pod_device, ["veth*", "lxc*", "cali*", "eni*"])?,
@@ -98,6 +110,7 @@ impl Config {
                 first: 30_000,
                 last: 32_767,
             }),
+            guesses_service_cidr: said.service_cidr.is_empty(),
             service_cidr: or(said.service_cidr, ["10.96.0.0/12"])?,
             lb_pool: said.lb_pool,
             pod_cidr: said.pod_cidr,
@@ -106,16 +119,24 @@ impl Config {
             attach: said.attach.unwrap_or(AttachMode(Attach::Auto)),
             cgroup: said.cgroup,
             flows: said.flows.unwrap_or(tidegate_abi::maps::FLOWS_MAX),
+            traffic_counters: said
+                .traffic_counters
+                .unwrap_or(tidegate_abi::maps::TRAFFIC_MAX),
             masquerade_ports: said.masquerade_ports.unwrap_or(PortRange {
                 first: 20_000,
                 last: 29_999,
             }),
             api: said.api.unwrap_or_else(|| API.into()),
+            api_group: said.api_group,
             state_dir: said.state_dir.unwrap_or_else(|| "/var/lib/tidegate".into()),
             bpffs: said.bpffs.unwrap_or_else(|| BPFFS.into()),
             health_address: said.health_address.unwrap_or(HealthAddress::At(
                 (Ipv4Addr::UNSPECIFIED, values::HEALTH_PORT).into(),
             )),
+            metrics_address: said.metrics_address.unwrap_or(MetricsAddress::At(
+                (Ipv4Addr::LOCALHOST, values::METRICS_PORT).into(),
+            )),
+            metrics_series_max: said.metrics_series_max.unwrap_or(10_000),
             log_format: said.log_format.unwrap_or(LogFormat::Text),
             detach_on_exit: said.detach_on_exit.unwrap_or(false),
             named_devices,
@@ -135,6 +156,27 @@ impl Config {
         fits("--pod-cidr", &self.pod_cidr, POD_RANGES)?;
         self.check_ranges()
     }
+}
+
+/// The API server that is asked, if any.
+fn kubernetes(said: &Options) -> Result<Option<Server>, Failure> {
+    let access = match (&said.kubeconfig, said.in_cluster.unwrap_or(false)) {
+        (Some(_), true) => {
+            return Err(Failure::Usage(
+                "--kubeconfig and --in-cluster exclude each other: say one of them".to_owned(),
+            ));
+        }
+        (Some(path), false) => Access::Kubeconfig(path.clone()),
+        (None, true) => Access::InCluster(SERVICE_ACCOUNT.into()),
+        (None, false) if said.kube_api_server.is_some() => {
+            return Err(Failure::Usage(
+                "--kube-api-server needs credentials: say --kubeconfig or --in-cluster too"
+                    .to_owned(),
+            ));
+        }
+        (None, false) => return Ok(None),
+    };
+    Ok(Some(Server::new(access, said.kube_api_server.clone())))
 }
 
 /// The data path has a fixed number of places for blocks of each family.

@@ -1,7 +1,8 @@
 //! What the kernel's facts mean for us: which devices to attach to, this node's addresses, local pods.
 //!
-//! Pure: a [`Snapshot`] and the configuration in, [`Facts`] out.
+//! Pure: a [`Snapshot`], the configuration and what was [`declared`] in, [`Facts`] out.
 
+pub(crate) mod declared;
 mod pods;
 #[cfg(test)]
 mod tests;
@@ -16,9 +17,11 @@ use tidegate_abi::{
     device::flags::PEER,
     settings::flags::{EXTERNAL_CLUSTER_IP, MASQUERADE_ALL},
 };
+use tidegate_api::DeviceRole;
 use tidegate_loader::Role;
 
-pub(crate) use pods::local_pods;
+use declared::Declared;
+pub(crate) use pods::{local_pods, mac};
 
 use crate::{
     cidr::Cidr,
@@ -56,12 +59,13 @@ impl Facts {
     pub(crate) fn derive(
         config: &Config,
         seen: &Snapshot,
+        declared: &Declared,
         before: &BTreeMap<IpAddr, LocalPod>,
     ) -> Self {
-        let devices = wanted(config, seen);
+        let devices = wanted(config, seen, declared);
         let node_addresses = node_addresses(config, seen, &devices);
         let nodeport_addresses = nodeport_addresses(config, seen, &node_addresses);
-        let local_pods = local_pods(seen, &devices, before);
+        let local_pods = local_pods(seen, &devices, declared, before);
         Self {
             masters: masters(seen, &devices),
             devices,
@@ -80,8 +84,8 @@ impl Facts {
             .unwrap_or_default()
     }
 
-    /// The settings that the data path should have.
-    pub(crate) fn settings(&self, config: &Config) -> Settings {
+    /// The settings that the data path should have; Services have addresses of these blocks.
+    pub(crate) fn settings(&self, config: &Config, services: &[Cidr]) -> Settings {
         let mut settings = Settings {
             node4: self.primary(),
             node6: self.primary(),
@@ -96,8 +100,8 @@ impl Facts {
             .fold(0, |all, (_, flag)| all | flag),
             ..Settings::default()
         };
-        // More blocks than entries were refused when the configuration was read.
-        let (services, pods) = (&config.service_cidr, &config.pod_cidr);
+        // More blocks than entries were refused before.
+        let pods = &config.pod_cidr;
         fill(
             &mut settings.service4,
             services.iter().filter_map(Cidr::range4),
@@ -119,8 +123,9 @@ fn fill<T>(entries: &mut [T], values: impl Iterator<Item = T>) {
         .for_each(|(entry, value)| *entry = value);
 }
 
-/// The devices that match, each with its role: uplink before pod before overlay.
-fn wanted(config: &Config, seen: &Snapshot) -> BTreeMap<u32, Wanted> {
+/// The devices that match or are declared, each with its role: uplink before what is declared before pod
+/// before overlay.
+fn wanted(config: &Config, seen: &Snapshot, declared: &Declared) -> BTreeMap<u32, Wanted> {
     let default_route: Vec<u32> = seen
         .routes
         .iter()
@@ -135,6 +140,12 @@ fn wanted(config: &Config, seen: &Snapshot) -> BTreeMap<u32, Wanted> {
         };
         if uplink {
             Some(Role::Uplink)
+        } else if let Some(entry) = declared.of(*index, name) {
+            Some(match entry.declaration.role {
+                DeviceRole::Pod => Role::Pod,
+                DeviceRole::Uplink => Role::Uplink,
+                DeviceRole::Overlay => Role::Overlay,
+            })
         } else if glob::any(&config.pod_device, name) {
             Some(Role::Pod)
         } else {

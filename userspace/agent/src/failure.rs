@@ -2,6 +2,8 @@
 
 use std::{fmt, process::ExitCode};
 
+use tidegate_api::client;
+
 /// A command's failure. The codes are part of the contract with scripts.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -11,6 +13,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Exit code 3: nobody answers at the socket.
     NoAgent(String),
+    /// Exit code 0: who reads stdout has seen enough (`| head`).
+    Unheard,
 }
 
 impl Failure {
@@ -20,7 +24,17 @@ impl Failure {
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
             Self::NoAgent(_) => 3,
+            Self::Unheard => 0,
         })
+    }
+}
+
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Self {
+        match error {
+            client::Error::NoAgent(text) => Self::NoAgent(text),
+            other => Self::Failed(other.into()),
+        }
     }
 }
 
@@ -35,6 +49,7 @@ impl fmt::Display for Failure {
         let text = match self {
             Self::Failed(error) => sentence(error),
             Self::Usage(text) | Self::NoAgent(text) => text.clone(),
+            Self::Unheard => return Ok(()),
         };
         // One line is the promise: sources of errors (the verifier, a parser) may write several.
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());

@@ -15,8 +15,10 @@ mod reply;
 mod server;
 mod state;
 
+pub(crate) use listen::bind_all_families;
 pub(crate) use ports::{Scope, ServicePorts};
 pub(crate) use proxy::ProxyPort;
+pub(crate) use server::Connections;
 pub(crate) use state::Health;
 #[cfg(test)]
 pub(crate) use state::tests::FakeClock;

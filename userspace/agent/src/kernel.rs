@@ -9,6 +9,8 @@ use tidegate_loader::{Attach, Attached, DataPath, Error, Role};
 /// What exists once; see [`DataPath`], whose methods these are.
 pub(crate) trait Kernel: Maps<Ip4> + Maps<Ip6> + Send + 'static {
     fn adopted(&self) -> bool;
+    /// For who only looks; `None`: there is no kernel behind it.
+    fn live(&self) -> Option<&DataPath>;
     fn attach_device(&mut self, name: &str, role: Role, attach: Attach) -> Result<Attached, Error>;
     fn detach_device(&mut self, name: &str) -> Result<(), Error>;
     fn forget_links_except(&mut self, keep: &[u32]) -> Result<(), Error>;
@@ -20,6 +22,7 @@ pub(crate) trait Kernel: Maps<Ip4> + Maps<Ip6> + Send + 'static {
     fn known_devices(&self) -> Result<Vec<(u32, Device)>, Error>;
     fn set_slots(&mut self, start: u32, ids: &[BackendId]) -> Result<(), Error>;
     fn slots(&self, len: u32) -> Result<Vec<BackendId>, Error>;
+    fn clear_service_traffic(&mut self, id: u32) -> Result<(), Error>;
     fn counters(&self) -> Result<Vec<Counter>, Error>;
     fn map_use(&self) -> Result<Vec<(String, Option<u32>, u32)>, Error>;
 }
@@ -38,9 +41,13 @@ pub(crate) trait Maps<A> {
     fn backends(&self) -> Result<Vec<Backend<A>>, Error>;
     fn source_ranges(&self) -> Result<Vec<SourceRangeKey<A>>, Error>;
     fn flows(&self) -> Result<Vec<FlowRecord<A>>, Error>;
+    fn remove_flows(&mut self, keys: &[FlowKey<A>]) -> Result<(), Error>;
 }
 
 impl Kernel for DataPath {
+    fn live(&self) -> Option<&DataPath> {
+        Some(self)
+    }
     fn adopted(&self) -> bool {
         self.adopted()
     }
@@ -76,6 +83,9 @@ impl Kernel for DataPath {
     }
     fn slots(&self, len: u32) -> Result<Vec<BackendId>, Error> {
         self.slots(len)
+    }
+    fn clear_service_traffic(&mut self, id: u32) -> Result<(), Error> {
+        self.clear_service_traffic(id)
     }
     fn counters(&self) -> Result<Vec<Counter>, Error> {
         self.counters()
@@ -123,6 +133,9 @@ macro_rules! maps {
             }
             fn flows(&self) -> Result<Vec<FlowRecord<$family>>, Error> {
                 self.flows()
+            }
+            fn remove_flows(&mut self, keys: &[FlowKey<$family>]) -> Result<(), Error> {
+                self.remove_flows(keys)
             }
         }
     };

@@ -4,27 +4,35 @@
 //! question: `cli` and `show` ask `client`, which asks `api`, which asks `reconcile`.
 
 mod api;
+mod asking;
+mod census;
 mod cidr;
 mod cli;
-mod client;
+mod commands;
 mod config;
 mod devices;
+mod events;
 mod failure;
 mod glob;
 mod health;
 mod kernel;
 mod logging;
+mod metrics;
+mod names;
 mod netlink;
 mod notify;
+mod objects;
 mod preflight;
 mod reconcile;
 mod show;
+mod service_ranges;
 mod sockets;
 mod sources;
 mod start;
 mod state;
 mod sweep;
-mod view;
+mod top;
+mod watching;
 
 use std::{path::Path, process::ExitCode};
 
@@ -38,8 +46,16 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    match command(Cli::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+    // A runtime calls the plugin by a link to this program.
+    let result = if commands::cni::is_meant() {
+        commands::cni::run(commands::cni::args())
+    } else {
+        let cli = Cli::parse();
+        show::set_colour(cli.color);
+        command(cli.command)
+    };
+    match result {
+        Ok(()) | Err(Failure::Unheard) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("tidegate: {failure}");
             failure.code()
@@ -54,28 +70,24 @@ fn command(command: Command) -> Result<(), Failure> {
             logging::start(config.log_format)?;
             Ok(runtime()?.block_on(start::start(config))?)
         }
-        Command::Get {
-            what,
-            namespace,
-            output,
-            limit,
-            agent,
-        } => {
-            let request = show::Request {
-                what,
-                namespace,
-                output,
-                limit,
-            };
-            runtime()?.block_on(show::get(&agent.api, &request))
-        }
-        Command::Status { output, agent } => runtime()?.block_on(show::status(&agent.api, output)),
+        Command::Get(args) => commands::get::run(args),
+        Command::Status(args) => commands::status::run(args),
+        Command::Apply(args) => commands::apply::run(args),
+        Command::Delete(args) => commands::delete::run(args),
+        Command::Describe(args) => commands::describe::run(args),
+        Command::Explain(args) => commands::explain::run(args),
+        Command::Monitor(args) => commands::monitor::run(args),
+        Command::Top(args) => commands::top::run(args),
+        Command::Check(args) => commands::check::run(args),
+        Command::Flows(args) => commands::flows::run(args),
+        Command::Cni(args) => commands::cni::run(args),
+        Command::Completion(args) => commands::completion::run(args),
         Command::Detach { bpffs } => detach(&bpffs),
     }
 }
 
 /// One worker for the maps and one for the rest.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

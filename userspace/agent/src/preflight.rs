@@ -22,8 +22,8 @@ const CAP_BPF: u32 = 39;
 
 /// Checks everything that can be checked without changing anything. Returns where the socket hooks go.
 pub(crate) fn check(config: &Config) -> Result<Option<PathBuf>> {
-    ports(config, &read("/proc/sys/net/ipv4/ip_local_port_range")?)?;
-    rights(&read("/proc/self/status")?)?;
+    let _local = masquerade_ports(config)?;
+    has_rights()?;
     bpffs(&config.bpffs)?;
     cgroup(config.cgroup.as_ref())
 }
@@ -32,8 +32,18 @@ fn read(path: &str) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {path}: is /proc mounted?"))
 }
 
+/// Whether the masquerade ports are free of those of local sockets, which are returned.
+pub(crate) fn masquerade_ports(config: &Config) -> Result<PortRange> {
+    ports(config, &read("/proc/sys/net/ipv4/ip_local_port_range")?)
+}
+
+/// Whether this process may load programs.
+pub(crate) fn has_rights() -> Result<()> {
+    rights(&read("/proc/self/status")?)
+}
+
 /// A masquerade port that a local socket may get would steal that socket's replies.
-fn ports(config: &Config, local: &str) -> Result<()> {
+fn ports(config: &Config, local: &str) -> Result<PortRange> {
     let mut numbers = local.split_whitespace().map(str::parse);
     let (Some(Ok(first)), Some(Ok(last))) = (numbers.next(), numbers.next()) else {
         bail!(
@@ -48,7 +58,7 @@ fn ports(config: &Config, local: &str) -> Result<()> {
             config.masquerade_ports
         );
     }
-    Ok(())
+    Ok(local)
 }
 
 fn rights(status: &str) -> Result<()> {
@@ -66,7 +76,7 @@ fn rights(status: &str) -> Result<()> {
     Ok(())
 }
 
-fn bpffs(dir: &Path) -> Result<()> {
+pub(crate) fn bpffs(dir: &Path) -> Result<()> {
     let mut existing = dir.ancestors().filter(|path| path.exists());
     let is_bpffs = existing
         .next()
@@ -80,7 +90,7 @@ fn bpffs(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn cgroup(choice: Option<&CgroupChoice>) -> Result<Option<PathBuf>> {
+pub(crate) fn cgroup(choice: Option<&CgroupChoice>) -> Result<Option<PathBuf>> {
     let remedy = "mount one with `mount -t cgroup2 cgroup2 /sys/fs/cgroup`, or say --cgroup off";
     let path = match choice {
         Some(CgroupChoice::Off) => return Ok(None),

@@ -7,6 +7,7 @@
 mod answer;
 mod apply;
 mod attach;
+mod declared;
 mod problems;
 mod run;
 #[cfg(test)]
@@ -16,7 +17,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tidegate_abi::{Family, LocalPod, Settings};
@@ -24,17 +25,25 @@ use tidegate_control::{
     Compiled, Limits, NodeFacts, Planner, Severity, Store, Write, compile, health, node::zone_of,
 };
 use tidegate_loader::Error;
+use tokio::sync::{oneshot, watch};
 
 pub(crate) use run::{Inputs, run};
 
 use crate::{
     config::Config,
-    devices::Facts,
+    devices::{
+        Facts,
+        declared::{Declared, Devices},
+    },
     health::{Health, Scope, ServicePorts},
     kernel::Kernel,
+    metrics::{Journal, Vitals},
+    names::{Names, Published, Reader},
     netlink::Snapshot,
+    objects::Objects,
+    service_ranges::ServiceRanges,
     sockets::Trigger,
-    sources::{Batch, Change},
+    sources::{Batch, Change, Source},
     state::Allocator,
 };
 use attach::Attachments;
@@ -50,10 +59,20 @@ pub(crate) struct Reconciler<K> {
     allocator: Allocator,
     planner: Planner,
     compiled: Option<Compiled>,
-    /// Every manifest has been read at least once.
-    has_read_all: bool,
+    /// Sources that have not told everything once yet: until then nothing is planned (rule 5.1.9).
+    awaited: BTreeSet<Source>,
+    /// All of them, for `status`.
+    sources: BTreeSet<Source>,
+    /// Who waits until the maps have what they told.
+    waiting: Vec<oneshot::Sender<Result<(), String>>>,
     facts: Facts,
+    /// The last of what the kernel told.
+    seen: Snapshot,
+    devices: Arc<Devices>,
+    /// What the facts are derived from.
+    declared: Declared,
     attachments: Attachments,
+    service_ranges: ServiceRanges,
     /// As written; `None`: not yet.
     settings: Option<Settings>,
     /// As written.
@@ -62,10 +81,17 @@ pub(crate) struct Reconciler<K> {
     is_stale: bool,
     problems: Problems,
     last_sync: Option<Instant>,
+    last_sync_took: Option<Duration>,
     health: Arc<Health>,
     health_ports: ServicePorts,
+    /// Who shows objects to others.
+    objects: Option<Objects>,
     /// Sockets that have lost their backend are looked for elsewhere.
     sockets: Trigger,
+    /// What the ids in the maps mean, for those who do not ask this loop.
+    published: watch::Sender<Published>,
+    /// What the metrics tell of this loop.
+    journal: Journal,
 }
 
 impl<K: Kernel> Reconciler<K> {
@@ -75,10 +101,13 @@ impl<K: Kernel> Reconciler<K> {
         mut kernel: K,
         cgroup: String,
         seen: &Snapshot,
+        devices: Arc<Devices>,
     ) -> Result<Self, Error> {
+        devices.observe(seen);
+        let declared = devices.declared();
         let image = apply::image(&kernel)?;
         let pods = apply::local_pods(&kernel)?;
-        let facts = Facts::derive(&config, seen, &pods);
+        let facts = Facts::derive(&config, seen, &declared, &pods);
         Attachments::forget_others(&mut kernel, &facts)?;
         let range = &config.nodeport_range;
         let health = Arc::new(Health::default());
@@ -90,19 +119,30 @@ impl<K: Kernel> Reconciler<K> {
             cgroup,
             planner: Planner::adopt(image, Limits::default()),
             compiled: None,
-            has_read_all: false,
+            awaited: BTreeSet::from([Source::Manifests]),
+            sources: BTreeSet::from([Source::Manifests]),
+            waiting: Vec::new(),
             facts,
+            seen: seen.clone(),
+            devices,
+            declared,
             attachments: Attachments::default(),
+            service_ranges: ServiceRanges::default(),
             settings: None,
             pods,
             is_stale: true,
             problems: Problems::default(),
             last_sync: None,
+            last_sync_took: None,
             health_ports: ServicePorts::new(Arc::clone(&health)),
             health,
+            objects: None,
             sockets: Trigger::default(),
+            published: watch::Sender::default(),
+            journal: Journal::default(),
         };
         state.attach();
+        state.publish_devices();
         Ok(state)
     }
 
@@ -115,16 +155,39 @@ impl<K: Kernel> Reconciler<K> {
         Ok(self)
     }
 
+    /// Waits for the first batch of these sources before anything is planned.
+    pub(crate) fn with_sources(self, sources: impl IntoIterator<Item = Source>) -> Self {
+        let sources: BTreeSet<Source> = sources.into_iter().collect();
+        Self {
+            awaited: sources.clone(),
+            sources,
+            ..self
+        }
+    }
+
+    /// Tells this store what becomes of objects.
+    pub(crate) fn with_objects(self, objects: Objects) -> Self {
+        let objects = Some(objects);
+        Self { objects, ..self }
+    }
+
     /// Tells this trigger when UDP backends stop serving.
     pub(crate) fn with_sockets(self, sockets: Trigger) -> Self {
         Self { sockets, ..self }
     }
 
-    /// Takes in news about manifests.
+    /// Takes in news about objects.
     pub(crate) fn take_batch(&mut self, batch: Batch) {
-        self.has_read_all = true;
+        if !batch.is_partial {
+            self.awaited.remove(&batch.source);
+        }
+        if let Some(blocks) = &batch.service_cidrs {
+            self.service_ranges.learn(blocks);
+        }
         self.is_stale |= !batch.changes.is_empty();
-        self.problems.unreadable = batch.unreadable;
+        self.journal.heard(&batch, &self.store);
+        self.problems.set_unreadable(batch.source, batch.unreadable);
+        self.waiting.extend(batch.done);
         for change in batch.changes {
             match change {
                 Change::Parsed { file, parsed } => {
@@ -140,16 +203,7 @@ impl<K: Kernel> Reconciler<K> {
                 }
             }
         }
-    }
-
-    /// Takes in news about the node's network.
-    pub(crate) fn take_snapshot(&mut self, seen: &Snapshot) {
-        let facts = Facts::derive(&self.config, seen, &self.facts.local_pods);
-        self.is_stale |= self.facts.nodeport_addresses != facts.nodeport_addresses
-            || self.facts.own_addresses != facts.own_addresses
-            || !self.facts.local_pods.keys().eq(facts.local_pods.keys());
-        self.facts = facts;
-        self.attach();
+        self.journal.stored(self.store.changes());
     }
 
     /// Puts back what somebody else has taken away (rule 5.1.11).
@@ -171,21 +225,24 @@ impl<K: Kernel> Reconciler<K> {
 
     /// Makes the maps match, or says what failed; then [`Self::start_over`] and a later try help.
     pub(crate) fn converge(&mut self) -> Result<(), Error> {
-        if self.has_read_all {
+        let begun = Instant::now();
+        if self.has_read_all() {
             self.allocate();
         }
-        if self.has_read_all && self.is_stale {
+        if self.has_read_all() && self.is_stale {
             self.health.queued();
+            self.journal.queued();
             let eligible = health::node_is_eligible(&self.store, &self.config.node_name);
             self.health.set_node_eligible(eligible);
         }
-        let settings = self.facts.settings(&self.config);
+        let blocks = self.service_ranges.blocks(&self.config);
+        let settings = self.facts.settings(&self.config, &blocks);
         if self.settings != Some(settings) {
             self.kernel.set_settings(&settings)?;
             self.settings = Some(settings);
         }
         self.converge_pods()?;
-        if self.has_read_all && self.is_stale {
+        if self.has_read_all() && self.is_stale {
             let compiled = compile(&self.store, &self.node());
             let plan = self.planner.plan(&compiled.desired);
             self.problems.compiled = problems::lines(&compiled.problems);
@@ -193,27 +250,64 @@ impl<K: Kernel> Reconciler<K> {
             // Its replies must be met on their way out before the first packet is sent to it.
             self.kernel
                 .set_host_backends(self.has_host_backend(&compiled))?;
+            let applied = apply::plan(&mut self.kernel, &plan);
+            self.publish_names(&compiled);
             self.compiled = Some(compiled);
-            let applied = apply::writes(&mut self.kernel, &plan.writes);
             // The first time also for what an earlier agent did not live to see.
             if plan.lost_udp || self.last_sync.is_none() {
                 self.sockets.pull();
             }
             applied?;
-            self.is_stale = false;
-            self.last_sync = Some(Instant::now());
-            for family in [Family::V4, Family::V6] {
-                self.health.updated(family);
-            }
+            self.note_sync(begun);
         }
         self.open_health_ports();
         self.problems.failure = None;
+        if self.is_synced() {
+            self.show_objects();
+            self.answer_waiting(&Ok(()));
+        }
         Ok(())
+    }
+
+    /// Tells what became of objects, now that the maps have them.
+    fn show_objects(&mut self) {
+        let Some(objects) = &self.objects else { return };
+        let changed = self.store.take_changed().into_iter().map(|key| {
+            let held = self.store.get(&key).map(|held| Arc::clone(&held.object));
+            (key, held)
+        });
+        let changed: Vec<_> = changed.collect();
+        objects.publish(changed);
+    }
+
+    /// The maps match, after an attempt that began at this moment.
+    fn note_sync(&mut self, begun: Instant) {
+        self.is_stale = false;
+        self.last_sync = Some(Instant::now());
+        self.last_sync_took = Some(begun.elapsed());
+        for family in [Family::V4, Family::V6] {
+            self.health.updated(family);
+        }
+        let ports = self.compiled.as_ref().map_or(&[][..], |it| &it.ports);
+        self.journal.synced(begun.elapsed(), ports);
+    }
+
+    /// Tells everybody who waits for the maps how it went.
+    fn answer_waiting(&mut self, outcome: &Result<(), String>) {
+        for waiting in self.waiting.drain(..) {
+            // Who has gone does not miss it.
+            let _gone = waiting.send(outcome.clone());
+        }
+    }
+
+    /// Whether every source has told everything once.
+    fn has_read_all(&self) -> bool {
+        self.awaited.is_empty()
     }
 
     /// Gives Services the numbers that they lack, before anything is computed from them.
     fn allocate(&mut self) {
-        let is_unreadable = !self.problems.unreadable.is_empty();
+        let is_unreadable = self.problems.has_unreadable();
         let own = &self.facts.own_addresses;
         if let Some(found) = self.allocator.complete(&mut self.store, own, is_unreadable) {
             self.is_stale = true;
@@ -225,8 +319,10 @@ impl<K: Kernel> Reconciler<K> {
     /// After a failed write nobody knows what the maps hold: read them again.
     pub(crate) fn start_over(&mut self, error: &Error) {
         self.problems.failure = Some(error.to_string());
+        self.answer_waiting(&Err(error.to_string()));
         self.is_stale = true;
         self.settings = None;
+        self.journal.failed();
         match apply::image(&self.kernel) {
             Ok(image) => self.planner = Planner::adopt(image, Limits::default()),
             Err(error) => self.problems.failure = Some(error.to_string()),
@@ -241,9 +337,41 @@ impl<K: Kernel> Reconciler<K> {
     /// Logs what is newly wrong.
     pub(crate) fn report(&mut self) {
         self.problems.devices = self.attachments.failures();
+        self.problems.ranges = self.service_ranges.problems(&self.config);
         self.problems.health = self.health_ports.problems().to_vec();
         self.problems.health.extend(self.health.problem());
+        let vitals = self.journal.vitals();
+        self.problems.health.extend(vitals.problem());
+        vitals.set_devices(self.attachments.rows());
         self.problems.report();
+        self.publish_state();
+    }
+
+    /// What the ids in the maps mean, kept up to date.
+    pub(crate) fn names(&self) -> Reader {
+        self.published.subscribe()
+    }
+
+    /// Also after a write that failed: some of the new ids may be met already.
+    fn publish_names(&self, compiled: &Compiled) {
+        self.published.send_modify(|it| {
+            it.names = Arc::new(Names::new(&self.planner, compiled, &it.names));
+        });
+    }
+
+    /// Only what differs: nobody is woken in vain.
+    fn publish_state(&self) {
+        let (is_synced, problems) = (self.is_synced(), self.problems.count());
+        self.published.send_if_modified(|it| {
+            let differs = (it.is_synced, it.problems) != (is_synced, problems);
+            (it.is_synced, it.problems) = (is_synced, problems);
+            differs
+        });
+    }
+
+    /// What the agent's parts tell the metrics.
+    pub(crate) fn vitals(&self) -> &Arc<Vitals> {
+        self.journal.vitals()
     }
 
     /// What tells the outside how this loop is doing.

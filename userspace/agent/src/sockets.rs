@@ -40,6 +40,16 @@ impl Trigger {
     }
 }
 
+/// Whether this kernel lets us end sockets; the error says why not. None is ended.
+pub(crate) fn can_end() -> Result<(), String> {
+    let mut diag = Diag::open()?;
+    let _open = diag.udp()?;
+    match diag.end(&Open::nobody()) {
+        Ok(()) | Err(Failure::Gone) => Ok(()),
+        Err(Failure::Refused(reason)) => Err(reason),
+    }
+}
+
 /// Looks whenever it is asked, for as long as the trigger lives.
 pub(crate) fn start(mut sockets: Sockets) -> io::Result<Trigger> {
     let (sender, receiver) = sync_channel(1);

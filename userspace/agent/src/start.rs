@@ -6,7 +6,7 @@
 use std::{fs, path::Path, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
-use tidegate_loader::{self as loader, DataPath};
+use tidegate_loader::{self as loader, DataPath, EventSource, Meters};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
@@ -14,19 +14,23 @@ use tokio::{
 
 use crate::{
     api,
-    config::{Config, HealthAddress},
+    census,
+    config::{Config, HealthAddress, MetricsAddress},
+    devices::declared::Devices,
+    events::Events,
     health::ProxyPort,
+    metrics::{self, MetricsPort, Page},
     netlink::{self, Snapshot},
+    objects::Objects,
     preflight,
     reconcile::{Inputs, Reconciler, run},
     sockets::{self, Trigger},
-    sources::manifests,
+    sources::{Source, kubernetes, manifests},
     state::Allocator,
     sweep,
+    watching::Watching,
 };
 
-/// Drop events are not read yet, so none are made.
-const NO_EVENTS: u32 = 32;
 const NO_COOKIE: &str = "off, because this kernel has no network namespace cookies (Linux 5.14): processes of this host reach Services through the packet path only";
 /// News wait here while the loop is busy; each kind is gathered before it is used.
 const WAITING: usize = 64;
@@ -36,33 +40,57 @@ pub(crate) async fn start(config: Config) -> Result<()> {
     let config = Arc::new(config);
     let stop = stop_signals()?;
     let cgroup = preflight::check(&config)?;
-    if config.manifests.is_empty() {
-        tracing::warn!(
-            "no --manifests: there is nothing to serve, and what an earlier run left in the maps is removed"
-        );
+    if let Some(server) = &config.kubernetes {
+        let url = server.check().await?;
+        tracing::info!("Services and endpoints come from {url}");
     }
     let (snapshots_in, snapshots) = mpsc::channel(WAITING);
     let (first, _follower) = netlink::follow(snapshots_in).await?;
     preflight::named_devices(&config, &first)?;
     let (batches_in, batches) = mpsc::channel(WAITING);
-    manifests::follow(&config.manifests, batches_in)?;
+    manifests::follow(&config.manifests, batches_in.clone())?;
+    let for_objects = batches_in.clone();
+    let mut sources = vec![Source::Manifests, Source::Api];
+    if let Some(server) = &config.kubernetes {
+        kubernetes::follow(server.clone(), config.node_name.clone(), batches_in);
+        sources.push(Source::Kubernetes);
+    }
 
     let _state = take(&config.state_dir, "--state-dir")?;
     let allocator = Allocator::open(&config, &config.state_dir)?;
-    let (_socket, listener) = api::bind(&config.api)?;
+    let node_ports = config.nodeport_range.first..=config.nodeport_range.last;
+    let objects = Objects::open(&config.state_dir, node_ports, for_objects)?;
+    if config.kubernetes.is_none() && config.manifests.is_empty() && objects.is_empty() {
+        tracing::warn!(
+            "no --manifests, no Kubernetes and no stored objects: what an earlier run left in the maps is removed"
+        );
+    }
+    let devices = Arc::new(Devices::open(&config.state_dir)?);
+    let (_socket, listener) = api::bind(&config.api, config.api_group.as_deref())?;
     let (asking, queries) = mpsc::channel(WAITING);
 
     let existed = config.bpffs.exists();
     let _pins = take(&config.bpffs, "--bpffs")?;
     let footprint = Footprint::new(&config.bpffs, existed);
-    let state = load(&config, cgroup, &first)?.with_allocator(allocator)?;
+    let (state, beside) = load(&config, cgroup, &first, Arc::clone(&devices))?;
+    let mut state = state.with_allocator(allocator)?
+        .with_sources(sources)
+        .with_objects(objects.clone());
+    state.take_batch(objects.everything());
     footprint.stays();
     let _health = match config.health_address {
         HealthAddress::Off => None,
-        HealthAddress::At(address) => Some(ProxyPort::open(address, Arc::clone(state.health()))),
+        HealthAddress::At(address) => Some(ProxyPort::open(
+            address,
+            Arc::clone(state.health()),
+            Arc::clone(state.vitals()),
+        )),
     };
+    let watching = Some(watch(&config, &state, beside.watched, beside.census.clone())?);
+    let _metrics = open_metrics(&config, &state, beside.meters, beside.census);
 
-    let server = tokio::spawn(api::serve(listener, asking));
+    let vitals = Arc::clone(state.vitals());
+    let server = tokio::spawn(api::serve(listener, api::Api { asking, objects, devices, watching, vitals }));
     run(
         state,
         Inputs {
@@ -88,11 +116,12 @@ fn load(
     config: &Arc<Config>,
     cgroup: Option<PathBuf>,
     seen: &Snapshot,
-) -> Result<Reconciler<DataPath>> {
+    devices: Arc<Devices>,
+) -> Result<(Reconciler<DataPath>, Beside)> {
     let options = loader::Options {
         bpffs: config.bpffs.clone(),
         flows: config.flows,
-        event_shift: NO_EVENTS,
+        traffic: config.traffic_counters,
     };
     let mut data_path = DataPath::load(&options)?;
     if data_path.adopted() {
@@ -103,7 +132,12 @@ fn load(
             "a map of an earlier run could not be taken over, its content is lost: {map}"
         );
     }
-    sweep::start(data_path.sweeper()?).context("cannot start the thread that sweeps flows")?;
+    let beside = Beside {
+        meters: data_path.meters()?,
+        watched: (data_path.meters()?, data_path.event_source()?),
+        census: sweep::start(data_path.sweeper()?, data_path.map_meter()?)
+            .context("cannot start the thread that sweeps flows")?,
+    };
     let mut trigger = Trigger::default();
     let cgroup = match cgroup {
         None => {
@@ -121,8 +155,50 @@ fn load(
             path.display().to_string()
         }
     };
-    let state = Reconciler::new(Arc::clone(config), data_path, cgroup, seen)?;
-    Ok(state.with_sockets(trigger))
+    let state = Reconciler::new(Arc::clone(config), data_path, cgroup, seen, devices)?;
+    Ok((state.with_sockets(trigger), beside))
+}
+
+/// What is read beside the loop that writes maps.
+struct Beside {
+    meters: Meters,
+    watched: (Meters, EventSource),
+    census: census::Reader,
+}
+
+fn watch(
+    config: &Config,
+    state: &Reconciler<DataPath>,
+    (meters, events): (Meters, EventSource),
+    census: census::Reader,
+) -> Result<Watching> {
+    let events = Events::start(events, state.names());
+    Ok(Watching {
+        node: config.node_name.as_str().into(),
+        events: events.context("cannot start the thread that reads events")?,
+        gauges: Arc::new(meters),
+        names: state.names(),
+        census,
+    })
+}
+
+fn open_metrics(
+    config: &Config,
+    state: &Reconciler<DataPath>,
+    meters: Meters,
+    census: census::Reader,
+) -> Option<MetricsPort> {
+    let MetricsAddress::At(address) = config.metrics_address else {
+        return None;
+    };
+    let page = Page::new(metrics::Sources {
+        vitals: Arc::clone(state.vitals()),
+        gauges: Box::new(meters),
+        names: state.names(),
+        census,
+        series_max: config.metrics_series_max,
+    });
+    Some(MetricsPort::open(address, page, Arc::clone(state.vitals())))
 }
 
 fn finish(config: &Config) -> Result<()> {

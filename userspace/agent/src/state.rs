@@ -56,24 +56,26 @@ impl StateFile {
     fn save(&self, assignments: &Assignments) -> Result<()> {
         let path = self.path();
         let text = record::text(assignments).context("cannot write JSON")?;
-        self.replace(&path, text.as_bytes())
+        replace(&self.directory, NAME, text.as_bytes())
             .with_context(|| format!("cannot write {}", path.display()))
-    }
-
-    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        let temporary = self.directory.join(format!("{NAME}.new"));
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        File::open(&self.directory)?.sync_all()
     }
 
     fn path(&self) -> PathBuf {
         self.directory.join(NAME)
     }
+}
+
+/// Replaces a file of the directory, and returns when the disk has it. After a crash at any moment it is the
+/// old one or the new one.
+pub(crate) fn replace(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    let temporary = directory.join(format!("{name}.new"));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, directory.join(name))?;
+    File::open(directory)?.sync_all()
 }
 
 fn read(path: &Path) -> io::Result<String> {

@@ -6,6 +6,7 @@
 mod split;
 mod item;
 mod trim;
+mod unknown;
 
 use serde_json::Value;
 use serde_saphyr::SnippetMode;
@@ -32,23 +33,10 @@ pub struct Parsed {
 /// Reads all objects of a file (or of any other source that is named).
 pub fn parse(file: &str, text: &str) -> Parsed {
     let mut parsed = Parsed::default();
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut origin = Origin {
-        file: file.into(),
-        document: 0,
-    };
-    for chunk in split::documents(text) {
-        match values(&chunk) {
-            Ok(values) => {
-                // A document that is empty or all comments is still a document: it is counted.
-                origin.document += usize::from(values.is_empty());
-                for value in values {
-                    origin.document += 1;
-                    item::read_document(&origin, value, &mut parsed);
-                }
-            }
+    for (origin, document) in documents(file, text) {
+        match document {
+            Ok(value) => item::read_document(&origin, value, &mut parsed),
             Err(reason) => {
-                origin.document += 1;
                 parsed
                     .problems
                     .push(Problem::at(&origin, Severity::Error, reason));
@@ -56,6 +44,54 @@ pub fn parse(file: &str, text: &str) -> Parsed {
             }
         }
     }
+    parsed
+}
+
+/// All documents of a file as they are written, each with its place: objects, and lists of them. The
+/// error says why one cannot be read.
+pub fn documents(file: &str, text: &str) -> Vec<(Origin, Result<Value, String>)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut documents = Vec::new();
+    let mut document = 0;
+    let mut add = |outcome: Option<Result<Value, String>>| {
+        document += 1;
+        let file = file.into();
+        documents.extend(outcome.map(|outcome| (Origin { file, document }, outcome)));
+    };
+    for chunk in split::documents(text) {
+        match values(&chunk) {
+            // A document that is empty or all comments is still a document: it is counted.
+            Ok(values) if values.is_empty() => add(None),
+            Ok(values) => values.into_iter().for_each(|value| add(Some(Ok(value)))),
+            Err(reason) => add(Some(Err(reason))),
+        }
+    }
+    documents
+}
+
+/// Takes an object from an API server, which has judged it and given it its numbers. It is a file of
+/// its own.
+pub fn settled(file: &str, object: Value) -> Parsed {
+    let mut parsed = Parsed::default();
+    let origin = Origin {
+        file: file.into(),
+        document: 0,
+    };
+    item::read_settled(&origin, object, &mut parsed);
+    for object in &mut parsed.objects {
+        object.settled = true;
+    }
+    parsed
+}
+
+/// Reads one object that is parsed already, or the objects of a list.
+pub fn from_value(file: &str, value: Value) -> Parsed {
+    let mut parsed = Parsed::default();
+    let origin = Origin {
+        file: file.into(),
+        document: 0,
+    };
+    item::read_document(&origin, value, &mut parsed);
     parsed
 }
 

@@ -59,6 +59,9 @@ pub struct Object {
     pub key: ObjectKey,
     /// `metadata.creationTimestamp`.
     pub created: Option<Timestamp>,
+    /// An API server has judged it and given it its numbers: nothing is filled in, and its style is
+    /// nobody's business here.
+    pub settled: bool,
     /// The object itself.
     pub body: Body,
 }
@@ -78,6 +81,14 @@ impl Kind {
     /// Whether objects of the kind live in a namespace.
     pub fn is_namespaced(self) -> bool {
         self != Self::Node
+    }
+
+    /// The kind's API version.
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Self::Service | Self::Pod | Self::Node => "v1",
+            Self::EndpointSlice => "discovery.k8s.io/v1",
+        }
     }
 
     /// The kind's name.

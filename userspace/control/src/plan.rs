@@ -57,6 +57,8 @@ pub struct Plan {
     pub problems: Vec<Problem>,
     /// UDP backends stop serving: sockets that were translated when they connected do not notice.
     pub lost_udp: bool,
+    /// Ids that this plan gave to service ports: whatever is kept by id begins anew, before the writes.
+    pub new_services: Vec<u32>,
 }
 
 /// The tables of a service port that is in the maps.
@@ -109,7 +111,10 @@ impl Planner {
         self.bar(&wanted4, &mut draft);
         self.bar(&wanted6, &mut draft);
         self.finish(&mut draft);
-        draft.into_plan()
+        Plan {
+            new_services: self.services.take_new(),
+            ..draft.into_plan()
+        }
     }
 
     /// What the maps hold once all writes so far are carried out.
@@ -122,6 +127,14 @@ impl Planner {
         match family {
             Family::V4 => backends::key(&self.image.v4, id),
             Family::V6 => backends::key(&self.image.v6, id),
+        }
+    }
+
+    /// The id of the service port that has this backend, as long as it serves.
+    pub fn backend_owner(&self, family: Family, id: BackendId) -> Option<u32> {
+        match family {
+            Family::V4 => self.backends4.owner(id),
+            Family::V6 => self.backends6.owner(id),
         }
     }
 

@@ -83,7 +83,10 @@ impl Problem {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: document {}", self.file, self.document)
+        match self.document {
+            0 => f.write_str(&self.file),
+            document => write!(f, "{}: document {document}", self.file),
+        }
     }
 }
 

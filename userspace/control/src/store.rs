@@ -5,7 +5,7 @@
 //! read at all, nothing of the file is removed, since any object may have been in it.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::RangeInclusive,
     sync::Arc,
 };
@@ -38,6 +38,28 @@ pub struct Store {
     next_seen: u64,
     /// Counts changes of Services.
     version: u64,
+    /// Objects that may be other than when somebody last asked.
+    changed: BTreeSet<ObjectKey>,
+    changes: Changes,
+}
+
+/// How many objects were added, changed or removed so far; what was only written again does not count.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Changes {
+    /// Services.
+    pub services: u64,
+    /// EndpointSlices.
+    pub slices: u64,
+}
+
+impl Changes {
+    fn add(&mut self, kind: Kind) {
+        match kind {
+            Kind::Service => self.services += 1,
+            Kind::EndpointSlice => self.slices += 1,
+            _ => {}
+        }
+    }
 }
 
 impl Store {
@@ -49,6 +71,8 @@ impl Store {
             files: HashMap::new(),
             next_seen: 0,
             version: 0,
+            changed: BTreeSet::new(),
+            changes: Changes::default(),
         }
     }
 
@@ -133,6 +157,16 @@ impl Store {
         self.version
     }
 
+    /// Objects that came, went, changed or were completed otherwise since this was last asked.
+    pub fn take_changed(&mut self) -> BTreeSet<ObjectKey> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// What changed so far.
+    pub fn changes(&self) -> Changes {
+        self.changes
+    }
+
     /// All Services as they are written, the oldest first.
     pub fn written_services(&self) -> Vec<Arc<Object>> {
         let services = self.services_by_age().into_iter();
@@ -141,27 +175,37 @@ impl Store {
 
     /// Puts these in the place of what is written, and whatever else was there before is as written.
     pub fn complete(&mut self, services: Vec<Arc<Object>>) {
-        for held in self
-            .objects
-            .values_mut()
-            .filter_map(|versions| versions.first_mut())
-        {
+        let mut before = HashMap::new();
+        for (key, versions) in &mut self.objects {
+            let Some(held) = versions.first_mut() else {
+                continue;
+            };
             if !Arc::ptr_eq(&held.object, &held.written) {
-                held.object = Arc::clone(&held.written);
+                let was = std::mem::replace(&mut held.object, Arc::clone(&held.written));
+                before.insert(key.clone(), was);
             }
         }
         for object in services {
             let versions = self.objects.get_mut(&object.key);
-            if let Some(held) = versions.and_then(|versions| versions.first_mut()) {
-                held.object = object;
+            let Some(held) = versions.and_then(|versions| versions.first_mut()) else {
+                continue;
+            };
+            match before.remove(&object.key) {
+                Some(was) if was == object => held.object = was,
+                _ => {
+                    self.changed.insert(object.key.clone());
+                    held.object = object;
+                }
             }
         }
+        self.changed.extend(before.into_keys());
     }
 
     /// Keeps a file's version of an object; the problem is that another file had it first.
     fn put(&mut self, file: &str, object: Object) -> Option<Problem> {
         let key = object.key.clone();
         self.version += u64::from(key.kind == Kind::Service);
+        self.changed.insert(key.clone());
         let object = Arc::new(object);
         let versions = self.objects.entry(key.clone()).or_default();
         match versions
@@ -169,10 +213,14 @@ impl Store {
             .find(|held| &*held.object.origin.file == file)
         {
             Some(held) => {
+                if held.written.body != object.body {
+                    self.changes.add(key.kind);
+                }
                 held.object = Arc::clone(&object);
                 held.written = Arc::clone(&object);
             }
             None => {
+                self.changes.add(key.kind);
                 versions.push(Held {
                     object: Arc::clone(&object),
                     written: Arc::clone(&object),
@@ -198,6 +246,8 @@ impl Store {
         };
         for key in keys.extract_if(|key| !keep(key)) {
             self.version += u64::from(key.kind == Kind::Service);
+            self.changed.insert(key.clone());
+            self.changes.add(key.kind);
             if let Some(versions) = self.objects.get_mut(&key) {
                 versions.retain(|held| &*held.object.origin.file != file);
                 if versions.is_empty() {

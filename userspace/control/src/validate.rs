@@ -41,7 +41,23 @@ pub fn check(object: &Object, node_ports: &RangeInclusive<u16>) -> Result<Vec<Pr
         |fault: Fault| Problem::with(object, fault.severity, fault.reason).field(fault.field);
     match outcome {
         Ok(()) => Ok(warnings.into_iter().map(problem).collect()),
+        // An API server has taken it, by its own rules: newer values, another NodePort range. What
+        // remains of it without the fault works.
+        Err(fault) if object.settled && is_harmless(&object.body) => Ok(vec![problem(Fault {
+            severity: Severity::Note,
+            ..fault
+        })]),
         Err(fault) => Err(problem(fault)),
+    }
+}
+
+/// Whether nothing but style can be wrong: a Service or slice that leads to where nobody may be led
+/// is refused, whoever took it (rule 1.3.13).
+fn is_harmless(body: &Body) -> bool {
+    match body {
+        Body::Service(service) => service::check_special(service).is_ok(),
+        Body::EndpointSlice(slice) => slice::check_addresses(slice).is_ok(),
+        Body::Pod(_) | Body::Node(_) => true,
     }
 }
 

@@ -11,14 +11,15 @@ use std::{
     path::Path,
 };
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    sys::statfs::BPF_FS_MAGIC,
+};
 
 use crate::error::{Error, Step as _};
 
 /// `SO_NETNS_COOKIE` (Linux 5.14).
 const SO_NETNS_COOKIE: libc::c_int = 71;
-/// `BPF_FS_MAGIC`.
-const BPF_FS: i64 = 0xcafe_4a11;
 
 /// Takes the directory for one agent, until the returned lock is dropped.
 pub fn lock(directory: &Path) -> Result<Flock<File>, Error> {
@@ -41,7 +42,7 @@ pub(crate) fn prepare_bpffs(directory: &Path) -> Result<(), Error> {
     let kind = nix::sys::statfs::statfs(mount)
         .step(format_args!("cannot look at {}", mount.display()))?
         .filesystem_type();
-    if kind.0 != BPF_FS {
+    if kind != BPF_FS_MAGIC {
         return Err(Error::new(format!(
             "{} is not on a bpffs; mount one: mount -t bpf bpf /sys/fs/bpf",
             directory.display()
@@ -74,7 +75,7 @@ pub(crate) fn netns_cookie() -> Option<u64> {
 /// Whether a device of the present network namespace sits on a bus: hardware, a virtual machine's
 /// included, whose driver completes checksums before XDP sees the frame. `/sys/class/net` would show
 /// the devices of the namespace in which /sys was mounted.
-pub(crate) fn has_driver(device: &str) -> bool {
+pub fn has_driver(device: &str) -> bool {
     const SIOCETHTOOL: libc::c_ulong = 0x8946;
     const GET_DRIVER: u32 = 3;
     /// Offset and length of `bus_info` in `struct ethtool_drvinfo`, which has 196 bytes.
@@ -104,7 +105,7 @@ pub(crate) fn has_driver(device: &str) -> bool {
 }
 
 /// Whether the kernel is at least this version: for the few features that cannot be tried.
-pub(crate) fn kernel_at_least(major: u32, minor: u32) -> bool {
+pub fn kernel_at_least(major: u32, minor: u32) -> bool {
     let Ok(name) = nix::sys::utsname::uname() else {
         return false;
     };

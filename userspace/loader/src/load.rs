@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Step as _},
     host,
     object::{ASIDES, CGROUP_PROGRAMS, OBJECT, PINNED, PROGRAMS, Pins},
+    unseen::Shared,
 };
 
 /// How to load.
@@ -23,8 +24,8 @@ pub struct Options {
     pub bpffs: PathBuf,
     /// Flow records of each family.
     pub flows: u32,
-    /// One drop in `2^event_shift` is reported; 32: none.
-    pub event_shift: u32,
+    /// Service ports, and backends of each family, whose traffic is counted: those with the lowest ids.
+    pub traffic: u32,
 }
 
 /// The loaded programs and their maps. Dropping it detaches nothing: links and maps are pinned.
@@ -40,6 +41,8 @@ pub struct DataPath {
     pub(crate) cgroup: Option<PathBuf>,
     /// `None` until the agent has said it: an earlier run may have left links of either kind.
     pub(crate) host_backends: Option<bool>,
+    /// What `explain` has counted.
+    pub(crate) unseen: Shared,
     adopted: bool,
     has_netns_cookie: bool,
     replaced: Vec<String>,
@@ -73,7 +76,7 @@ impl DataPath {
         let frozen = Frozen {
             netns_cookie: cookie.unwrap_or(0),
             has_set_retval: u32::from(host::kernel_at_least(5, 18)),
-            event_shift: options.event_shift,
+            pad: 0,
         };
         let mut replaced = Vec::new();
         let mut ebpf = loop {
@@ -106,6 +109,7 @@ impl DataPath {
             links: HashMap::new(),
             cgroup: None,
             host_backends: None,
+            unseen: Shared::default(),
             adopted,
             has_netns_cookie: cookie.is_some(),
             replaced,
@@ -149,6 +153,10 @@ fn create(options: &Options, pins: &Pins, frozen: &Frozen) -> Result<Ebpf, aya::
     let _loader = loader.override_global("FROZEN", bytemuck::bytes_of(frozen), true);
     for name in names::FLOWS {
         let _loader = loader.map_max_entries(name, options.flows);
+    }
+    let [v4, v6] = names::BACKEND_TRAFFIC;
+    for name in [names::SERVICE_TRAFFIC, v4, v6] {
+        let _loader = loader.map_max_entries(name, options.traffic);
     }
     for name in PINNED {
         let _loader = loader.map_pin_path(name, pins.maps.join(name));

@@ -2,9 +2,9 @@
 
 mod clients;
 
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use tidegate_abi::{
-    Address, Affinity, AffinityKey, Backend, BackendId, Counter, Device, Event, Family, Flow,
+    Address, Affinity, AffinityKey, Backend, BackendId, Counter, Device, Family, Flow,
     FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer,
     maps as names,
 };
@@ -26,14 +26,14 @@ unsafe impl<T: bytemuck::Pod> aya::Pod for Raw<T> {}
 /// A flow record with its key.
 pub type FlowRecord<A> = (FlowKey<A>, Flow<A>);
 
-fn of<A: Address>(names: [&'static str; 2]) -> &'static str {
+pub(crate) fn of<A: Address>(names: [&'static str; 2]) -> &'static str {
     match A::FAMILY {
         Family::V4 => names[0],
         Family::V6 => names[1],
     }
 }
 
-fn failed(name: &str) -> String {
+pub(crate) fn failed(name: &str) -> String {
     format!("map {name}")
 }
 
@@ -111,11 +111,12 @@ impl DataPath {
         self.put(of::<A>(names::FRONTENDS), &key, value.as_ref())
     }
 
-    /// Sets a backend.
+    /// Sets a backend; one that begins to serve is counted from zero.
     pub fn set_backend<A: Address>(&mut self, id: BackendId, value: Backend<A>) -> Result<(), Error>
     where
         Backend<A>: bytemuck::Pod,
     {
+        self.clear_if_given(id, &value)?;
         self.set(of::<A>(names::BACKENDS), id.0, &value)
     }
 
@@ -189,6 +190,17 @@ impl DataPath {
         self.entries(of::<A>(names::FLOWS))
     }
 
+    /// Removes flow records; those that are gone already are no fault.
+    pub fn remove_flows<A: Address>(&mut self, keys: &[FlowKey<A>]) -> Result<(), Error>
+    where
+        FlowKey<A>: bytemuck::Pod,
+        Flow<A>: bytemuck::Pod,
+    {
+        let name = of::<A>(names::FLOWS);
+        keys.iter()
+            .try_for_each(|key| self.put::<FlowKey<A>, Flow<A>>(name, key, None))
+    }
+
     /// All pods of this node that have a short way.
     pub fn local_pods<A: Address>(&self) -> Result<Vec<(A, LocalPod)>, Error> {
         self.entries(of::<A>(names::LOCAL_PODS))
@@ -199,8 +211,15 @@ impl DataPath {
         self.entries(names::DEVICES)
     }
 
-    /// Sums over CPUs, indexed by reason number.
+    /// Sums over CPUs, indexed by reason number; without the runs that nobody should see.
     pub fn counters(&self) -> Result<Vec<Counter>, Error> {
+        let traces = self.unseen.lock();
+        let mut counters = self.sums()?;
+        traces.take_off_reasons(&mut counters);
+        Ok(counters)
+    }
+
+    fn sums(&self) -> Result<Vec<Counter>, Error> {
         let map: PerCpuArray<&MapData, Raw<Counter>> = self
             .map(names::COUNTERS)?
             .try_into()
@@ -214,23 +233,6 @@ impl DataPath {
                 }))
             })
             .collect()
-    }
-
-    /// Sampled drops that wait in the ring; never blocks.
-    pub fn events(&mut self) -> Vec<Event> {
-        let Some(map) = self.ebpf.map_mut(names::EVENTS) else {
-            return Vec::new();
-        };
-        let Ok(mut ring) = RingBuf::try_from(map) else {
-            return Vec::new();
-        };
-        let mut events = Vec::new();
-        while let Some(item) = ring.next() {
-            if let Ok(event) = bytemuck::try_pod_read_unaligned(&item) {
-                events.push(event);
-            }
-        }
-        events
     }
 
     /// Name, entries used and capacity of each map whose entries can be counted.
@@ -278,7 +280,7 @@ pub(crate) fn present(removed: Result<(), MapError>) -> Result<(), MapError> {
     }
 }
 
-fn is_absent(error: &MapError) -> bool {
+pub(crate) fn is_absent(error: &MapError) -> bool {
     matches!(error, MapError::KeyNotFound)
         || matches!(error, MapError::SyscallError(call) if call.io_error.raw_os_error() == Some(libc::ENOENT))
 }

@@ -9,7 +9,7 @@ pub(crate) static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tidegate-ebpf"));
 
 /// The packet programs.
-pub const PROGRAMS: [&str; 8] = [
+pub const PROGRAMS: [&str; 9] = [
     "xdp_uplink",
     "tc_uplink",
     "tc_pod",
@@ -18,10 +18,14 @@ pub const PROGRAMS: [&str; 8] = [
     ASIDES[0],
     ASIDES[1],
     SWEEP,
+    ASK,
 ];
 
 /// The program that removes old flows.
 pub(crate) const SWEEP: &str = "tc_sweep";
+
+/// The program that asks for routes and sockets as a packet would.
+pub(crate) const ASK: &str = "tc_ask";
 
 /// The programs that the others hand rare packets to, by their place in the map `asides`.
 pub(crate) const ASIDES: [&str; 2] = ["tc_aside4", "tc_aside6"];
@@ -42,7 +46,7 @@ pub const CGROUP_PROGRAMS: [&str; 8] = [
 ];
 
 /// The maps that outlive the agent. Fragments do not: they live for seconds.
-pub(crate) const PINNED: [&str; 20] = [
+pub(crate) const PINNED: [&str; 24] = [
     "frontends4",
     "frontends6",
     "slots",
@@ -61,6 +65,10 @@ pub(crate) const PINNED: [&str; 20] = [
     "devices",
     "settings",
     "counters",
+    "service_traffic",
+    "backend_traffic4",
+    "backend_traffic6",
+    "event_filter",
     "asides",
     "events",
 ];

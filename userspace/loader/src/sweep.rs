@@ -3,10 +3,7 @@
 //! Which flows are due is decided twice: here, on what was read in batches, and once more in the kernel by
 //! the program `tc_sweep`, right before a pair is removed (rules 5.7.12 and 5.7.14).
 
-use std::{
-    io,
-    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
-};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
 use aya::{
     maps::Map,
@@ -21,6 +18,7 @@ use tidegate_datapath::sweep;
 
 use crate::{
     DataPath,
+    batch::Walk,
     error::{Error, Step as _},
     host::bpf,
     load::missing,
@@ -31,9 +29,8 @@ use crate::{
 const BATCH: usize = 4096;
 /// Bytes of the shortest frame: an Ethernet and an IPv6 header.
 const LEAST: usize = 54;
-/// `BPF_PROG_TEST_RUN` and `BPF_MAP_LOOKUP_BATCH` (Linux 5.6).
+/// `BPF_PROG_TEST_RUN`.
 const TEST_RUN: libc::c_int = 10;
-const LOOKUP_BATCH: libc::c_int = 24;
 
 /// What sweeping needs of the data path.
 #[derive(Debug)]
@@ -42,20 +39,7 @@ pub struct Sweeper {
     program: OwnedFd,
 }
 
-/// The attributes of a batched lookup (include/uapi/linux/bpf.h).
-#[repr(C)]
-struct Batch {
-    in_batch: u64,
-    out_batch: u64,
-    keys: u64,
-    values: u64,
-    count: u32,
-    map_fd: u32,
-    elem_flags: u64,
-    flags: u64,
-}
-
-/// Those of a run, as far as they are used; the kernel takes the rest for zero.
+/// The attributes of a run (include/uapi/linux/bpf.h), as far as they are used; the kernel takes the rest for zero.
 #[repr(C)]
 #[derive(Default)]
 struct Run {
@@ -97,9 +81,22 @@ impl Sweeper {
         FlowKey<A>: bytemuck::Pod,
         Flow<A>: bytemuck::Pod,
     {
+        self.sweep_showing(|_flow: &Flow<A>, _now| {})
+    }
+
+    /// The same, and shows every record on the way, with the tick of the data path's clock at the start.
+    pub fn sweep_showing<A: Address>(
+        &self,
+        mut show: impl FnMut(&Flow<A>, u32),
+    ) -> Result<u32, Error>
+    where
+        FlowKey<A>: bytemuck::Pod,
+        Flow<A>: bytemuck::Pod,
+    {
         let now = now_tick();
         let mut due = Vec::new();
         self.walk(|key: &FlowKey<A>, flow: &Flow<A>| {
+            show(flow, now);
             if sweep::is_due(flow, now) {
                 due.push(*key);
             }
@@ -119,39 +116,20 @@ impl Sweeper {
     {
         let mut keys = vec![<FlowKey<A> as bytemuck::Zeroable>::zeroed(); BATCH];
         let mut values = vec![<Flow<A> as bytemuck::Zeroable>::zeroed(); BATCH];
-        let (mut place, mut is_first) = (0u32, true);
-        loop {
-            let mut next = 0u32;
-            let mut batch = Batch {
-                in_batch: if is_first {
-                    0
-                } else {
-                    (&raw const place).expose_provenance() as u64
-                },
-                out_batch: (&raw mut next).expose_provenance() as u64,
-                keys: keys.as_mut_ptr().expose_provenance() as u64,
-                values: values.as_mut_ptr().expose_provenance() as u64,
-                count: BATCH as u32,
-                map_fd: fd(&self.flows[usize::from(A::FAMILY == Family::V6)]),
-                elem_flags: 0,
-                flags: 0,
-            };
-            // The kernel writes `count` keys and values into the vectors, and the next place.
-            let error = bpf(LOOKUP_BATCH, &mut batch).err();
-            let is_last = error.as_ref().and_then(io::Error::raw_os_error) == Some(libc::ENOENT);
-            if let Some(error) = error
-                && !is_last
-            {
-                return Err(error).step("cannot read the flow records");
-            }
-            for (key, flow) in keys.iter().zip(&values).take(batch.count as usize) {
+        let mut walk = Walk::of(&self.flows[usize::from(A::FAMILY == Family::V6)]);
+        while let Some(count) = walk
+            .next(
+                bytemuck::cast_slice_mut(&mut keys),
+                bytemuck::cast_slice_mut(&mut values),
+                BATCH as u32,
+            )
+            .step("cannot read the flow records")?
+        {
+            for (key, flow) in keys.iter().zip(&values).take(count as usize) {
                 show(key, flow);
             }
-            if is_last {
-                return Ok(());
-            }
-            (place, is_first) = (next, false);
         }
+        Ok(())
     }
 
     /// Asks the kernel to remove flows; it takes those that are still due.

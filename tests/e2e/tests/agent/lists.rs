@@ -37,7 +37,7 @@ const FIELDS: [(&str, &str); 6] = [
         "proto client frontend backend sourceAsSeen masqueraded state idleSeconds ageSeconds \
          namespace service backendId",
     ),
-    ("devices", "name index role hooks why"),
+    ("devices", "declared hooks index name role why"),
 ];
 
 fn rows(setup: &Setup, what: &str) -> Result<Vec<Value>> {

@@ -12,7 +12,7 @@ use tidegate_abi::{
 };
 use tidegate_datapath::{Insert, Tables, Work, parse::Headers};
 
-use super::packet::Held;
+use tidegate_explain::Held;
 
 /// The maps of one family.
 #[derive(Debug, Default)]

@@ -61,7 +61,7 @@ fn open() -> Result<(File, KernelMachine)> {
     let options = Options {
         bpffs: pins.to_path_buf(),
         flows: FLOWS,
-        event_shift: 32,
+        traffic: tidegate_abi::maps::TRAFFIC_MAX,
     };
     let data_path = DataPath::load(&options).context("cannot load the programs")?;
     let maps = pins.join(format!("v{ABI_VERSION}/maps"));

@@ -24,7 +24,7 @@ use tidegate_journeys::{
 };
 
 mod expected;
-mod frames;
+pub(crate) mod frames;
 
 use expected::{Datagrams, answer, translation};
 use frames::{frame, hops, remember, scene};
@@ -224,7 +224,7 @@ impl Twins<'_> {
 
 /// In a test run a tag stays in the frame, where the kernel can open no gap behind it. A real socket
 /// buffer carries its tag outside the frame.
-fn is_unanswerable_in_a_test_run(host: &Exit) -> bool {
+pub(crate) fn is_unanswerable_in_a_test_run(host: &Exit) -> bool {
     let icmp = dissect(&host.frame).is_ok_and(|answer| matches!(answer.protocol, 1 | 58));
     let tagged = dissect(&host.sent).is_ok_and(|sent| !sent.tags.is_empty());
     let in_place = host.reason == Some(Reason::PingAnswered);

@@ -25,3 +25,4 @@ mod source_ranges;
 mod sockets;
 mod properties;
 mod both_alike;
+mod explain;

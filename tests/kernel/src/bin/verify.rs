@@ -12,7 +12,7 @@ fn main() -> Result<()> {
     let options = Options {
         bpffs: bpffs.clone(),
         flows: 1024,
-        event_shift: 0,
+        traffic: 16,
     };
     let counts = DataPath::load(&options).and_then(|loaded| loaded.verified_instructions());
     let _removed = detach_all(&bpffs)?;

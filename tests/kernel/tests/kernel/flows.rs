@@ -1,4 +1,4 @@
-//! What packets leave behind: flow records, counters, and events of drops.
+//! What packets leave behind: flow records and counters.
 
 use std::net::SocketAddr;
 
@@ -6,21 +6,19 @@ use anyhow::{Context as _, Result, ensure};
 use bytemuck::Pod;
 use tidegate_abi::{
     Address, Backend, BackendId, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, Pool,
-    Port, Proto, Reason, Settings, backend, event, frontend,
+    Port, Proto, Reason, Settings, backend, frontend,
     settings::{Range4, Range6},
 };
 use tidegate_frames::{
     Frame, Roles,
-    frame::tcp::{RST, SYN},
+    frame::tcp::SYN,
 };
-use tidegate_loader::{DataPath, Options};
+use tidegate_loader::DataPath;
 
-use crate::stage::{ALL_EVENTS, Stage};
+use crate::stage::Stage;
 
 /// tc's verdict for a drop.
 const SHOT: i32 = 2;
-/// Addresses of the service ranges that nobody owns.
-const UNOWNED: [&str; 2] = ["10.96.0.200:80", "[fd00:7469:96::200]:80"];
 
 /// A Service of each family with one backend on another node, and the ranges its addresses are from.
 pub(crate) fn serve(stage: &Stage, data_path: &mut DataPath) -> Result<()> {
@@ -76,7 +74,7 @@ pub(crate) fn open(stage: &Stage, data_path: &DataPath, roles: Roles) -> Result<
     run(stage, data_path, &frame)
 }
 
-fn run(stage: &Stage, data_path: &DataPath, frame: &[u8]) -> Result<i32> {
+pub(crate) fn run(stage: &Stage, data_path: &DataPath, frame: &[u8]) -> Result<i32> {
     let index = stage.index()?;
     let outcome = stage
         .node
@@ -129,77 +127,3 @@ fn a_new_flow_is_two_records_and_one_count() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_dropped_frame_is_reported_with_its_reason_and_its_head() -> Result<()> {
-    let stage = Stage::new()?;
-    let mut data_path = stage.load_with(&Options {
-        event_shift: ALL_EVENTS,
-        ..stage.options()
-    })?;
-    serve(&stage, &mut data_path)?;
-    ensure!(data_path.events().is_empty(), "events before any drop");
-    for (roles, to) in [Roles::v4(), Roles::v6()].into_iter().zip(UNOWNED) {
-        let frame = Frame::tcp(roles.backend, to.parse()?)
-            .flags(SYN)
-            .payload([0xa5; 40])
-            .build();
-        ensure!(run(&stage, &data_path, &frame)? == SHOT, "{to}: passed");
-        let events = data_path.events();
-        let [it] = events.as_slice() else {
-            anyhow::bail!("{to}: {events:?}");
-        };
-        ensure!(it.reason == Reason::NotOwned as u32, "{to}: {it:?}");
-        ensure!(
-            (it.device, it.len as usize) == (stage.index()?, frame.len()),
-            "{to}: {it:?}"
-        );
-        ensure!(
-            it.head_len as usize == event::HEAD && it.head == frame[..event::HEAD],
-            "{to}: {it:?}"
-        );
-        ensure!(it.time_ns > 0, "{to}: {it:?}");
-    }
-    Ok(())
-}
-
-#[test]
-fn a_short_frame_is_reported_up_to_the_ports() -> Result<()> {
-    const HEAD: usize = 42;
-    let stage = Stage::new()?;
-    let mut data_path = stage.load_with(&Options {
-        event_shift: ALL_EVENTS,
-        ..stage.options()
-    })?;
-    serve(&stage, &mut data_path)?;
-    let frame = Frame::udp(Roles::v4().backend, UNOWNED[0].parse()?).build();
-    ensure!(run(&stage, &data_path, &frame)? == SHOT, "passed");
-    let events = data_path.events();
-    let [it] = events.as_slice() else {
-        anyhow::bail!("{events:?}");
-    };
-    ensure!(it.head_len as usize == HEAD, "{it:?}");
-    ensure!(it.head[..HEAD] == frame[..HEAD], "{it:?}");
-    ensure!(it.head[HEAD..].iter().all(|byte| *byte == 0), "{it:?}");
-    Ok(())
-}
-
-#[test]
-fn what_is_forwarded_or_answered_is_no_event_and_none_are_made_when_not_wanted() -> Result<()> {
-    let stage = Stage::new()?;
-    for (event_shift, reported) in [(ALL_EVENTS, true), (crate::stage::NO_EVENTS, false)] {
-        let mut data_path = stage.load_with(&Options {
-            event_shift,
-            ..stage.options()
-        })?;
-        serve(&stage, &mut data_path)?;
-        open(&stage, &data_path, Roles::v4())?;
-        ensure!(data_path.events().is_empty(), "a forwarded packet");
-        // Nobody answers a reset: it is dropped.
-        let reset = Frame::tcp(Roles::v4().client, Roles::v4().service)
-            .flags(RST)
-            .build();
-        ensure!(run(&stage, &data_path, &reset)? == SHOT, "passed");
-        ensure!(data_path.events().len() == usize::from(reported));
-    }
-    Ok(())
-}

@@ -15,4 +15,5 @@ mod maps;
 mod clients;
 mod adopt;
 mod flows;
+mod told;
 mod start;

@@ -12,9 +12,6 @@ use crate::says::{self, Link};
 pub(crate) const DEVICE: &str = "up0";
 /// Flow records, unless a test wants others.
 pub(crate) const FLOWS: u32 = 1024;
-/// Report every drop, and none.
-pub(crate) const ALL_EVENTS: u32 = 0;
-pub(crate) const NO_EVENTS: u32 = 32;
 
 /// Dropping it detaches everything and takes the namespaces away.
 pub(crate) struct Stage {
@@ -52,7 +49,7 @@ impl Stage {
         Options {
             bpffs: self.pins.to_path_buf(),
             flows: FLOWS,
-            event_shift: NO_EVENTS,
+            traffic: 64,
         }
     }
 

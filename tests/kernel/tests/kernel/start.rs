@@ -13,7 +13,7 @@ fn without_a_bpffs_nothing_is_loaded_and_the_sentence_says_how_to_mount_one() ->
     let options = Options {
         bpffs: bpffs.clone(),
         flows: 1024,
-        event_shift: 32,
+        traffic: 64,
     };
     let error = DataPath::load(&options).err();
     let error = error.context("loaded without a bpffs")?.to_string();

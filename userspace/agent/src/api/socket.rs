@@ -3,13 +3,14 @@
 use std::{
     fs, io,
     os::unix::{
-        fs::{FileTypeExt, PermissionsExt},
+        fs::{FileTypeExt, PermissionsExt, chown},
         net::UnixStream,
     },
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
+use nix::unistd::Group;
 use tokio::net::UnixListener;
 
 /// The socket file of this agent; dropping it removes the file.
@@ -24,8 +25,9 @@ impl Drop for Socket {
 }
 
 /// Listens at the path. A socket at which nobody answers is left over from a crash and is replaced.
-pub(crate) fn bind(path: &Path) -> Result<(Socket, UnixListener)> {
+pub(crate) fn bind(path: &Path, group: Option<&str>) -> Result<(Socket, UnixListener)> {
     let shown = path.display();
+    let group = group.map(find_group).transpose()?;
     if let Some(parent) = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
@@ -47,9 +49,26 @@ pub(crate) fn bind(path: &Path) -> Result<(Socket, UnixListener)> {
         format!("cannot listen at --api {shown}: is there a file that is no socket?")
     })?;
     let socket = Socket(path.to_owned());
+    if let Some(group) = group {
+        chown(path, None, Some(group)).with_context(|| {
+            format!("cannot give {shown} to --api-group {group}: is the agent allowed to?")
+        })?;
+    }
     fs::set_permissions(path, fs::Permissions::from_mode(0o660))
         .with_context(|| format!("cannot set the permissions of {shown}"))?;
     Ok((socket, listener))
+}
+
+/// The group with this name, or this number whether it has a name or not.
+fn find_group(said: &str) -> Result<u32> {
+    if let Ok(number) = said.parse() {
+        return Ok(number);
+    }
+    match Group::from_name(said) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) => bail!("--api-group {said}: there is no such group; make it, or say its number"),
+        Err(error) => bail!("--api-group {said}: cannot look it up: {error}; say its number"),
+    }
 }
 
 fn is_socket(path: &Path) -> bool {

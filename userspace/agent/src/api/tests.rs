@@ -1,19 +1,31 @@
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
+use tidegate_api::{DeviceRow, FlowRow, List, Status, client};
 use tokio::sync::mpsc;
 
 use super::{socket::Socket, *};
-use crate::{
-    client,
-    failure::Failure,
-    view::{DeviceRow, FlowRow, List, Status},
-};
+use crate::asking::{Answer, Query, Question};
+
+mod document;
+mod limits;
+mod objects;
+
+fn api(asking: Asking, objects: Objects) -> Api {
+    Api {
+        asking,
+        objects,
+        devices: Arc::default(),
+        watching: None,
+        vitals: Arc::default(),
+    }
+}
 
 /// An agent whose answers are made up.
 fn agent(path: &Path) -> Socket {
-    let (socket, listener) = bind(path).unwrap();
+    let (socket, listener) = bind(path, None).unwrap();
     let (asking, mut queries) = mpsc::channel::<Query>(8);
-    tokio::spawn(serve(listener, asking));
+    let objects = Objects::open(path.parent().unwrap(), 30_000..=32_767, mpsc::channel(8).0).unwrap();
+    tokio::spawn(serve(listener, api(asking, objects)));
     tokio::spawn(async move {
         while let Some(Query { question, reply }) = queries.recv().await {
             let device = DeviceRow {
@@ -25,7 +37,7 @@ fn agent(path: &Path) -> Socket {
                 Question::Devices => Ok(Answer::Devices(List {
                     items: vec![device],
                 })),
-                Question::Flows { limit } => Ok(Answer::Flows(List {
+                Question::Flows { limit, .. } => Ok(Answer::Flows(List {
                     items: vec![flow(); limit],
                 })),
                 Question::Status => Ok(Answer::Status(Box::default())),
@@ -95,7 +107,7 @@ async fn a_failed_answer_is_an_error_with_the_agents_own_sentence() {
     let error = client::get::<List<DeviceRow>>(&path, "/v1/backends")
         .await
         .unwrap_err();
-    assert!(matches!(error, Failure::Failed(_)));
+    assert!(matches!(error, client::Error::Refused { status: 500, .. }));
     assert!(
         error.to_string().contains("the map cannot be read"),
         "{error}"
@@ -113,7 +125,7 @@ async fn without_an_agent_the_client_says_so() {
     let error = client::get::<Status>(&path, "/v1/status")
         .await
         .unwrap_err();
-    assert!(matches!(error, Failure::NoAgent(_)), "{error}");
+    assert!(matches!(error, client::Error::NoAgent(_)), "{error}");
 }
 
 #[tokio::test]
@@ -126,7 +138,7 @@ async fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
         std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o660
     );
-    let error = bind(&path).unwrap_err();
+    let error = bind(&path, None).unwrap_err();
     assert!(
         error.to_string().starts_with("another agent answers at"),
         "{error}"
@@ -140,6 +152,22 @@ async fn a_file_that_is_no_socket_is_not_touched() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("precious");
     std::fs::write(&path, "data").unwrap();
-    assert!(bind(&path).is_err());
+    assert!(bind(&path, None).is_err());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "data");
+}
+
+#[tokio::test]
+async fn the_socket_is_given_to_a_group_by_name_or_number() {
+    use std::os::unix::fs::MetadataExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("api.sock");
+    let (_socket, _listener) = bind(&path, Some("12345")).unwrap();
+    let metadata = std::fs::metadata(&path).unwrap();
+    assert_eq!((metadata.gid(), metadata.mode() & 0o777), (12345, 0o660));
+    let (_socket, _listener) = bind(&dir.path().join("b"), Some("root")).unwrap();
+    let error = bind(&dir.path().join("c"), Some("no-such-group")).unwrap_err();
+    assert!(error.to_string().contains("there is no such group"), "{error}");
+    let below = path.join("below/api.sock");
+    let error = format!("{:#}", bind(&below, None).unwrap_err());
+    assert!(error.starts_with("cannot make the directory of --api"), "{error}");
 }

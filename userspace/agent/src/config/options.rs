@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{
     file::{list, scalar},
     pool::Pool,
-    values::{AttachMode, CgroupChoice, HealthAddress, LogFormat, NodePortAddresses},
+    values::{AttachMode, CgroupChoice, HealthAddress, LogFormat, MetricsAddress, NodePortAddresses},
 };
 use crate::{
     cidr::{Cidr, PortRange},
@@ -29,6 +29,16 @@ pub(crate) struct Options {
     #[arg(long, env = "TIDEGATE_MANIFESTS", value_name = "PATH", value_delimiter = ',', num_args = 1..)]
     #[serde(deserialize_with = "list")]
     pub(crate) manifests: Vec<PathBuf>,
+    /// Read Services and endpoints from the Kubernetes API server that this kubeconfig file is for
+    #[arg(long, env = "TIDEGATE_KUBECONFIG", value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Read Services and endpoints from the Kubernetes API server of the cluster in which this is a pod [default: false]
+    #[arg(long, env = "TIDEGATE_IN_CLUSTER", value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) in_cluster: Option<bool>,
+    /// Where the Kubernetes API server is, in place of what kubeconfig or pod say: an address that works without Services
+    #[arg(long, env = "TIDEGATE_KUBE_API_SERVER", value_name = "URL")]
+    pub(crate) kube_api_server: Option<String>,
     /// Name of this node, as endpoints name it [default: the host name]
     #[arg(long, env = "TIDEGATE_NODE_NAME", value_name = "NAME")]
     pub(crate) node_name: Option<String>,
@@ -87,6 +97,9 @@ pub(crate) struct Options {
     /// Flow records of each family, two for each connection [default: 262144]
     #[arg(long, env = "TIDEGATE_FLOWS", value_name = "N", value_parser = clap::value_parser!(u32).range(1024..))]
     pub(crate) flows: Option<u32>,
+    /// Service ports, and backends of each family, whose traffic is counted; 48 bytes each for each CPU [default: 16384]
+    #[arg(long, env = "TIDEGATE_TRAFFIC_COUNTERS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 18))]
+    pub(crate) traffic_counters: Option<u32>,
     /// Source ports of masqueraded connections; must be free of nodePorts and of local ports [default: 20000-29999]
     #[arg(long, env = "TIDEGATE_MASQUERADE_PORTS", value_name = "A-B")]
     #[serde(deserialize_with = "scalar")]
@@ -94,6 +107,10 @@ pub(crate) struct Options {
     /// Unix socket of the local API [default: /run/tidegate/api.sock]
     #[arg(long, env = "TIDEGATE_API", value_name = "PATH")]
     pub(crate) api: Option<PathBuf>,
+    /// Group that may use the local API, by name or number [default: the agent's own]
+    #[arg(long, env = "TIDEGATE_API_GROUP", value_name = "NAME|GID")]
+    #[serde(deserialize_with = "scalar")]
+    pub(crate) api_group: Option<String>,
     /// Directory for what outlives the agent [default: /var/lib/tidegate]
     #[arg(long, env = "TIDEGATE_STATE_DIR", value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
@@ -104,6 +121,13 @@ pub(crate) struct Options {
     #[arg(long, env = "TIDEGATE_HEALTH_ADDRESS", value_name = "IP:PORT|off")]
     #[serde(deserialize_with = "scalar")]
     pub(crate) health_address: Option<HealthAddress>,
+    /// Where /metrics and /proxyMode are answered, or off; 0.0.0.0 means IPv6 too [default: 127.0.0.1:10249]
+    #[arg(long, env = "TIDEGATE_METRICS_ADDRESS", value_name = "IP:PORT|off")]
+    #[serde(deserialize_with = "scalar")]
+    pub(crate) metrics_address: Option<MetricsAddress>,
+    /// Series at /metrics that tell backends apart, six for each; Services are told apart in any case [default: 10000]
+    #[arg(long, env = "TIDEGATE_METRICS_SERIES_MAX", value_name = "N")]
+    pub(crate) metrics_series_max: Option<u32>,
     /// How log lines on stderr look [default: text]
     #[arg(long, env = "TIDEGATE_LOG_FORMAT", value_name = "text|json")]
     #[serde(deserialize_with = "scalar")]
@@ -144,8 +168,8 @@ impl Options {
     /// What `self` says, and where it says nothing, what `other` says.
     pub(crate) fn or(self, other: Self) -> Self {
         merge!(self, other;
-            config manifests node_name uplink pod_device overlay_device node_address nodeport_addresses
+            config manifests kubeconfig in_cluster kube_api_server node_name uplink pod_device overlay_device node_address nodeport_addresses
             nodeport_range service_cidr lb_pool pod_cidr external_clusterip masquerade_all attach cgroup
-            flows masquerade_ports api state_dir bpffs health_address log_format detach_on_exit)
+            flows traffic_counters masquerade_ports api api_group state_dir bpffs health_address metrics_address metrics_series_max log_format detach_on_exit)
     }
 }

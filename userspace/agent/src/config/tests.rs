@@ -185,3 +185,22 @@ fn the_health_address_has_kube_proxys_default_and_may_be_off_or_without_a_port()
     let error = file::parse("health-address = '10256'").unwrap_err();
     assert!(error.contains("neither `off` nor an address"), "{error}");
 }
+
+#[test]
+fn an_api_server_is_named_once_and_with_credentials() {
+    assert_eq!(resolve(&[], "").kubernetes, None);
+    let by_flag = resolve(&["--kubeconfig", "/etc/k", "--kube-api-server", "https://a:6443"], "");
+    let file = "kubeconfig = '/etc/k'\nkube-api-server = 'https://a:6443'";
+    assert_eq!(by_flag.kubernetes, resolve(&[], file).kubernetes);
+    assert!(by_flag.kubernetes.is_some());
+    assert!(resolve(&["--in-cluster"], "").kubernetes.is_some());
+    assert_eq!(resolve(&["--in-cluster=false"], "").kubernetes, None);
+    for args in [
+        &["--kubeconfig", "/etc/k", "--in-cluster"][..],
+        &["--kube-api-server", "https://a:6443"],
+    ] {
+        let flags = Flags::try_parse_from([&["run", "--node-name", "a"], args].concat()).unwrap();
+        let refused = Config::load(flags.options).unwrap_err();
+        assert!(matches!(refused, Failure::Usage(_)), "{args:?}: {refused}");
+    }
+}

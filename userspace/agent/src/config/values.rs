@@ -13,6 +13,8 @@ use crate::cidr::Cidr;
 
 /// The port at which a proxy's health is asked for (rule 3.10.1).
 pub(super) const HEALTH_PORT: u16 = 10_256;
+/// The port at which a proxy's metrics are asked for (rule 3.10.7).
+pub(super) const METRICS_PORT: u16 = 10_249;
 
 /// `--attach`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,6 +43,15 @@ pub(crate) enum NodePortAddresses {
 /// `--health-address`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum HealthAddress {
+    /// Nobody can ask.
+    Off,
+    /// An unspecified address means those of both families.
+    At(SocketAddr),
+}
+
+/// `--metrics-address`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum MetricsAddress {
     /// Nobody can ask.
     Off,
     /// An unspecified address means those of both families.
@@ -110,20 +121,31 @@ impl FromStr for HealthAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        if text == "off" {
-            return Ok(Self::Off);
-        }
-        // As kube-proxy: an address alone gets the usual port.
-        let alone = || {
-            let ip: IpAddr = text.parse().ok()?;
-            Some(SocketAddr::new(ip, HEALTH_PORT))
-        };
-        let address = text.parse().ok().or_else(alone);
-        address.map(Self::At).ok_or_else(|| {
-            format!("`{text}` is neither `off` nor an address such as 0.0.0.0:10256 or [::1]:10256")
-        })
+        Ok(listening(text, HEALTH_PORT)?.map_or(Self::Off, Self::At))
     }
+}
+
+impl FromStr for MetricsAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(listening(text, METRICS_PORT)?.map_or(Self::Off, Self::At))
+    }
+}
+
+/// An address to listen at; `None`: off. As with kube-proxy, an address alone gets the usual port.
+fn listening(text: &str, port: u16) -> Result<Option<SocketAddr>, String> {
+    let text = text.trim();
+    if text == "off" {
+        return Ok(None);
+    }
+    let alone = || {
+        let ip: IpAddr = text.parse().ok()?;
+        Some(SocketAddr::new(ip, port))
+    };
+    text.parse().ok().or_else(alone).map(Some).ok_or_else(|| {
+        format!("`{text}` is neither `off` nor an address such as 0.0.0.0:{port} or [::1]:{port}")
+    })
 }
 
 impl FromStr for LogFormat {

@@ -1,6 +1,6 @@
 //! Pods on this node: which device leads to which address.
 //!
-//! Two kinds of network plug-in tell us without knowing it: those that give each pod a host route, and
+//! A CNI plugin may tell us (see [`Declared`]). Two kinds of network plug-in tell us without knowing it: those that give each pod a host route, and
 //! those that put pods behind a bridge, where neighbour table and forwarding database together lead to
 //! the port. Pods that neither way finds are reached through the routing table, only slower.
 
@@ -12,7 +12,7 @@ use std::{
 use tidegate_abi::{LocalPod, Mac};
 use tidegate_loader::Role;
 
-use super::Wanted;
+use super::{Declared, Wanted};
 use crate::netlink::{Link, Snapshot};
 
 /// Derives the local pods; `before` is the previous answer.
@@ -22,13 +22,64 @@ use crate::netlink::{Link, Snapshot};
 pub(crate) fn local_pods(
     seen: &Snapshot,
     devices: &BTreeMap<u32, Wanted>,
+    declared: &Declared,
     before: &BTreeMap<IpAddr, LocalPod>,
 ) -> BTreeMap<IpAddr, LocalPod> {
     let is_pod = |index: &u32| devices.get(index).is_some_and(|it| it.role == Role::Pod);
     let mut pods = remembered(seen, &is_pod, before);
     pods.extend(bridged(seen, &is_pod));
     pods.extend(routed(seen, &is_pod));
+    declare(&mut pods, seen, &is_pod, declared);
     pods
+}
+
+/// What was declared wins over what was learnt, and the last declaration of an address over those before.
+fn declare(
+    pods: &mut BTreeMap<IpAddr, LocalPod>,
+    seen: &Snapshot,
+    is_pod: &dyn Fn(&u32) -> bool,
+    declared: &Declared,
+) {
+    let indices: HashMap<&str, u32> = seen
+        .links
+        .iter()
+        .map(|(index, link)| (link.name.as_str(), *index))
+        .collect();
+    for (name, entry) in declared.in_order() {
+        let index = indices.get(name).copied();
+        let Some(device) =
+            index.filter(|index| is_pod(index) && declared.of(*index, name).is_some())
+        else {
+            continue;
+        };
+        let own = seen.links.get(&device);
+        // Behind a bridge, the bridge is the pod's gateway.
+        let bridge = own.and_then(|link| seen.links.get(&link.master?));
+        let host_mac = bridge.or(own).map(|link| link.mac).unwrap_or_default();
+        for ip in &entry.declaration.addresses {
+            let learnt = pods.get(ip).filter(|pod| pod.device == device);
+            let told = entry.declaration.mac.as_deref().and_then(mac);
+            let pod_mac = told.or(learnt.map(|pod| pod.pod_mac)).unwrap_or_default();
+            let pod = LocalPod {
+                device,
+                pod_mac,
+                host_mac,
+            };
+            pods.insert(*ip, pod);
+        }
+    }
+}
+
+/// An Ethernet address as people write it.
+pub(crate) fn mac(text: &str) -> Option<Mac> {
+    let mut bytes = [0; 6];
+    let mut parts = text.split(':');
+    for byte in &mut bytes {
+        let is_hex = |part: &&str| part.len() == 2 && part.bytes().all(|it| it.is_ascii_hexdigit());
+        let part = parts.next().filter(is_hex)?;
+        *byte = u8::from_str_radix(part, 16).ok()?;
+    }
+    parts.next().is_none().then_some(Mac(bytes))
 }
 
 /// Host routes whose device is a pod device.

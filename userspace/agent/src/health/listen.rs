@@ -28,16 +28,7 @@ impl Listening {
 
     /// Listens at an address; the unspecified one means every address of both families (rule 3.10.1).
     pub(super) fn at_all_families(address: SocketAddr, answer: Answer) -> io::Result<Self> {
-        if !address.ip().is_unspecified() {
-            return Self::at(address, answer);
-        }
-        let both = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), address.port());
-        let socket = bind(both, false).or_else(|error| match error.raw_os_error() {
-            // No IPv6 in this kernel, or switched off.
-            Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL) => bind(address, true),
-            _ => Err(error),
-        });
-        Self::start(socket?, answer)
+        Self::start(bind_all_families(address)?, answer)
     }
 
     /// The runtime's threads serve it; the caller must be on one of them.
@@ -56,6 +47,19 @@ impl Drop for Listening {
         }
         self.task.abort();
     }
+}
+
+/// A listening socket at an address; the unspecified one means every address of both families.
+pub(crate) fn bind_all_families(address: SocketAddr) -> io::Result<Socket> {
+    if !address.ip().is_unspecified() {
+        return bind(address, true);
+    }
+    let both = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), address.port());
+    bind(both, false).or_else(|error| match error.raw_os_error() {
+        // No IPv6 in this kernel, or switched off.
+        Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL) => bind(address, true),
+        _ => Err(error),
+    })
 }
 
 fn bind(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {

@@ -7,6 +7,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::sleep};
 
 use super::{Health, listen::Listening, reply, server::Answer};
+use crate::metrics::{Probe, Vitals};
 
 /// How often a port that is taken is tried again.
 const RETRY: Duration = Duration::from_secs(30);
@@ -17,9 +18,10 @@ pub(crate) struct ProxyPort(JoinHandle<()>);
 
 impl ProxyPort {
     /// Opens the port. One that is taken is a problem, never the end of the agent, and is tried again.
-    pub(crate) fn open(address: SocketAddr, health: Arc<Health>) -> Self {
-        let listening = listen(address, &health);
-        Self(tokio::spawn(hold(listening, address, health, RETRY)))
+    pub(crate) fn open(address: SocketAddr, health: Arc<Health>, vitals: Arc<Vitals>) -> Self {
+        let answer = answer(Arc::clone(&health), vitals);
+        let listening = listen(address, &health, &answer);
+        Self(tokio::spawn(hold(listening, address, health, answer, RETRY)))
     }
 }
 
@@ -33,18 +35,19 @@ async fn hold(
     mut listening: Option<Listening>,
     address: SocketAddr,
     health: Arc<Health>,
+    answer: Answer,
     retry: Duration,
 ) {
     while listening.is_none() {
         sleep(retry).await;
-        listening = listen(address, &health);
+        listening = listen(address, &health, &answer);
     }
     std::future::pending().await
 }
 
 /// The open port, or a problem.
-fn listen(address: SocketAddr, health: &Arc<Health>) -> Option<Listening> {
-    match Listening::at_all_families(address, answer(Arc::clone(health))) {
+fn listen(address: SocketAddr, health: &Health, answer: &Answer) -> Option<Listening> {
+    match Listening::at_all_families(address, Arc::clone(answer)) {
         Ok(listening) => {
             health.set_problem(None);
             Some(listening)
@@ -58,11 +61,15 @@ fn listen(address: SocketAddr, health: &Arc<Health>) -> Option<Listening> {
     }
 }
 
-fn answer(health: Arc<Health>) -> Answer {
-    Arc::new(move |path| match path {
-        "/healthz" => reply::healthz(&health.report()),
-        "/livez" => reply::livez(&health.report()),
-        _ => reply::not_found(),
+fn answer(health: Arc<Health>, vitals: Arc<Vitals>) -> Answer {
+    Arc::new(move |path| {
+        let (probe, reply) = match path {
+            "/healthz" => (Probe::Healthz, reply::healthz(&health.report())),
+            "/livez" => (Probe::Livez, reply::livez(&health.report())),
+            _ => return reply::not_found(),
+        };
+        vitals.probed(probe, reply.status().as_u16());
+        reply
     })
 }
 

@@ -63,13 +63,13 @@ async fn serve_one(stream: TcpStream, answer: Answer, header: Duration) {
 
 /// The open connections, oldest first.
 #[derive(Default)]
-struct Connections {
+pub(crate) struct Connections {
     tasks: JoinSet<()>,
     oldest_first: VecDeque<AbortHandle>,
 }
 
 impl Connections {
-    fn add(&mut self, connection: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn add(&mut self, connection: impl Future<Output = ()> + Send + 'static) {
         while self.tasks.try_join_next().is_some() {}
         self.oldest_first.retain(|task| !task.is_finished());
         if self.oldest_first.len() >= CONNECTIONS

@@ -1,5 +1,7 @@
 //! Answers questions from what the task knows and what the kernel holds at this moment.
 
+mod describe;
+mod explain;
 mod flows;
 mod status;
 
@@ -7,23 +9,35 @@ use tidegate_abi::{Address, Frontend, FrontendKey, Ip4, Ip6, frontend::flags};
 use tidegate_control::{PortKey, ServicePort, view::ServiceView};
 use tidegate_loader::Error;
 
+use tidegate_api::{BackendRow, EndpointRow, FrontendRow, List, ServiceRow};
+
 use super::Reconciler;
 use crate::{
+    asking::{Answer, Question},
     kernel::{Kernel, Maps},
-    view::{Answer, BackendRow, EndpointRow, FrontendRow, List, Question, ServiceRow},
 };
 
 impl<K: Kernel> Reconciler<K> {
     /// The answer, or one sentence that says why there is none.
-    pub(crate) fn answer(&self, question: Question) -> Result<Answer, String> {
+    pub(crate) fn answer(&mut self, question: Question) -> Result<Answer, String> {
         let ports = || self.compiled.iter().flat_map(|compiled| &compiled.ports);
         let answer = match question {
             Question::Services => Ok(Answer::Services(list(ports().map(service)))),
             Question::Endpoints => Ok(Answer::Endpoints(list(ports().flat_map(endpoints)))),
             Question::Frontends => self.frontends().map(|rows| Answer::Frontends(list(rows))),
             Question::Backends => self.backends().map(|rows| Answer::Backends(list(rows))),
-            Question::Flows { limit } => self.flows(limit).map(|rows| Answer::Flows(list(rows))),
-            Question::Devices => Ok(Answer::Devices(list(self.attachments.rows()))),
+            Question::Flows { filter, limit } => self
+                .flows(&filter, limit)
+                .map(|rows| Answer::Flows(list(rows))),
+            Question::FlushFlows(filter) => self.flush_flows(&filter).map(Answer::Flushed),
+            Question::Devices => Ok(Answer::Devices(list(self.device_rows()))),
+            Question::Describe { namespace, name } => self
+                .describe(&namespace, &name)
+                .map(|service| Answer::Described(service.map(Box::new))),
+            Question::Explain(request) => {
+                let explained = self.explain(&request).map(Box::new);
+                Ok(Answer::Explained(explained))
+            }
             Question::Status => self.status().map(|status| Answer::Status(Box::new(status))),
         };
         answer.map_err(|error| error.to_string())

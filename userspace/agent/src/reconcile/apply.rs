@@ -3,10 +3,18 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use tidegate_abi::{Address, Ip4, Ip6, LocalPod, frontend::flags};
-use tidegate_control::{Image, Write, allocate::Avoid, plan::FamilyImage};
+use tidegate_control::{Image, Plan, Write, allocate::Avoid, plan::FamilyImage};
 use tidegate_loader::Error;
 
 use crate::kernel::{Kernel, Maps};
+
+/// Carries a plan out.
+pub(super) fn plan<K: Kernel>(kernel: &mut K, plan: &Plan) -> Result<(), Error> {
+    for id in &plan.new_services {
+        kernel.clear_service_traffic(*id)?;
+    }
+    writes(kernel, &plan.writes)
+}
 
 /// Carries the writes out in their order, and stops at the first that fails.
 pub(super) fn writes<K: Kernel>(kernel: &mut K, writes: &[Write]) -> Result<(), Error> {

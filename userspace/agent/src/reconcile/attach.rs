@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 
 use tidegate_abi::Device;
+use tidegate_api::DeviceRow;
 use tidegate_loader::{Attach, Attached, Error, Role};
 
 use crate::{
     devices::{Facts, Wanted},
     kernel::Kernel,
-    view::DeviceRow,
 };
 
 const NO_UPLINK: &str = "no device is the uplink, so clients outside this node are not served: give the node a default route, or name devices with --uplink";
@@ -161,6 +161,7 @@ impl Attachments {
                 role,
                 hooks,
                 why,
+                ..DeviceRow::default()
             }
         };
         self.devices.iter().map(row).collect()

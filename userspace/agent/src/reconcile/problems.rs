@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_control::{Problem, Severity};
 
+use crate::sources::Source;
+
 /// All that is wrong, by where it comes from.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     /// Files and directories that cannot be read.
-    pub(super) unreadable: Vec<String>,
+    unreadable: BTreeMap<Source, Vec<String>>,
     files: BTreeMap<String, Vec<String>>,
     /// Who asks for a number that cannot be granted.
     pub(super) allocated: Vec<String>,
@@ -17,6 +19,8 @@ pub(super) struct Problems {
     /// What does not fit into the maps.
     pub(super) planned: Vec<String>,
     pub(super) devices: Vec<String>,
+    /// Service ranges that cannot be told to the data path.
+    pub(super) ranges: Vec<String>,
     /// Ports for health checks that cannot be opened.
     pub(super) health: Vec<String>,
     /// The last write that failed; `None` after one that worked.
@@ -34,22 +38,46 @@ impl Problems {
         };
     }
 
+    /// Replaces what a source cannot read.
+    pub(super) fn set_unreadable(&mut self, source: Source, lines: Vec<String>) {
+        if lines.is_empty() {
+            self.unreadable.remove(&source);
+        } else {
+            self.unreadable.insert(source, lines);
+        }
+    }
+
+    /// How much of a source cannot be read.
+    pub(super) fn unreadable(&self, source: Source) -> usize {
+        self.unreadable.get(&source).map_or(0, Vec::len)
+    }
+
+    /// Whether something cannot be read, so that any object may be in it.
+    pub(super) fn has_unreadable(&self) -> bool {
+        !self.unreadable.is_empty()
+    }
+
     /// Everything, one line each.
     pub(super) fn all(&self) -> Vec<String> {
         let lists = [
-            &self.unreadable,
             &self.allocated,
             &self.compiled,
             &self.planned,
             &self.devices,
+            &self.ranges,
             &self.health,
         ];
-        let files = self.files.values().flatten();
+        let files = self.files.values().chain(self.unreadable.values()).flatten();
         files
             .chain(lists.into_iter().flatten())
             .chain(&self.failure)
             .cloned()
             .collect()
+    }
+
+    /// How many lines there were when last told.
+    pub(super) fn count(&self) -> usize {
+        self.told.len()
     }
 
     /// Warns of what was not there the last time.

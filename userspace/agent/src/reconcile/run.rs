@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::Reconciler;
-use crate::{kernel::Kernel, netlink::Snapshot, notify, sources::Batch, view::Query};
+use crate::{kernel::Kernel, netlink::Snapshot, notify, sources::Batch, asking::Query};
 
 /// The first wait after a failed write; it doubles with each failure.
 const RETRY: Duration = Duration::from_millis(100);
@@ -35,6 +35,7 @@ pub(crate) async fn run<K: Kernel>(
     tokio::pin!(stop);
     let mut retry = Retry::default();
     let mut is_ready = false;
+    let mut declared = state.devices().revisions();
     // Nobody tells when somebody else takes our programs away.
     let mut repair = interval_at(Instant::now() + REPAIR, REPAIR);
     repair.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -55,6 +56,7 @@ pub(crate) async fn run<K: Kernel>(
                 }
                 state.take_snapshot(&seen);
             }
+            Ok(()) = declared.changed() => state.take_declared(),
             Some(Query { question, reply }) = inputs.queries.recv() => {
                 // The client may have gone: then nobody misses the answer.
                 let _gone = reply.send(state.answer(question));
@@ -72,6 +74,7 @@ pub(crate) async fn run<K: Kernel>(
             }
         }
         state.report();
+        state.publish_devices();
         if !is_ready && state.is_synced() {
             is_ready = true;
             ready();

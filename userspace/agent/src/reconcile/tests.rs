@@ -1,3 +1,5 @@
+mod declared;
+mod counting;
 mod fake;
 mod health;
 
@@ -9,7 +11,7 @@ use tidegate_loader::Role;
 use super::*;
 use crate::{
     netlink::{DeviceAddress, Link, Route},
-    view::{Answer, Question},
+    asking::{Answer, Question},
 };
 use fake::Fake;
 
@@ -65,7 +67,7 @@ fn node() -> Snapshot {
 fn agent(kernel: &Fake) -> Reconciler<Fake> {
     let options = Flags::parse_from(["run", "--node-name", "a"]).options;
     let config = Arc::new(Config::load(options).unwrap());
-    Reconciler::new(config, kernel.clone(), "off".to_owned(), &node()).unwrap()
+    Reconciler::new(config, kernel.clone(), "off".to_owned(), &node(), Arc::default()).unwrap()
 }
 
 fn batch(text: &str) -> Batch {
@@ -75,7 +77,7 @@ fn batch(text: &str) -> Batch {
             file: "web.yaml".into(),
             parsed,
         }],
-        unreadable: vec![],
+        ..Batch::default()
     }
 }
 
@@ -116,6 +118,48 @@ fn rule_5_1_9_and_1_2_3_nothing_is_removed_before_all_manifests_were_read() {
     second.take_batch(Batch::default());
     second.converge().unwrap();
     assert!(kernel.state().v4.frontends.is_empty());
+}
+
+#[test]
+fn rule_5_1_9_a_source_that_has_not_told_everything_is_waited_for() {
+    let kernel = Fake::default();
+    let mut first = agent(&kernel);
+    first.take_batch(batch(WEB));
+    first.converge().unwrap();
+    let before = kernel.state().v4.frontends.clone();
+    let mut second = agent(&kernel).with_sources([Source::Manifests, Source::Kubernetes]);
+    let told = |is_partial| Batch {
+        source: Source::Kubernetes,
+        unreadable: vec!["the server is away".to_owned()],
+        is_partial,
+        ..Batch::default()
+    };
+    second.take_batch(Batch::default());
+    second.take_batch(told(true));
+    second.converge().unwrap();
+    assert!(!second.is_synced());
+    assert_eq!(kernel.state().v4.frontends, before);
+    second.take_batch(told(false));
+    second.converge().unwrap();
+    assert!(kernel.state().v4.frontends.is_empty());
+}
+
+#[test]
+fn rule_1_6_11_service_ranges_follow_what_a_source_knows() {
+    let kernel = Fake::default();
+    let mut agent = agent(&kernel);
+    let range = || kernel.state().settings.unwrap().service4[0].addr;
+    for (blocks, expected) in [
+        (vec!["10.43.0.0/16".to_owned()], [10, 43, 0, 0]),
+        (vec![], [10, 96, 0, 0]),
+    ] {
+        agent.take_batch(Batch {
+            service_cidrs: Some(blocks),
+            ..Batch::default()
+        });
+        agent.converge().unwrap();
+        assert_eq!(range(), Ip4::new(expected));
+    }
 }
 
 #[test]
@@ -312,7 +356,7 @@ fn rule_3_2_1_addresses_of_a_bridge_follow_it_as_it_comes_and_goes() {
     let options = Flags::parse_from(["run", "--node-name", "a"]).options;
     let config = Arc::new(Config::load(options).unwrap());
     let seen = bridged("10.244.0.1");
-    let state = Reconciler::new(config, kernel.clone(), "off".to_owned(), &seen);
+    let state = Reconciler::new(config, kernel.clone(), "off".to_owned(), &seen, Arc::default());
     let mut agent = state.unwrap();
     let known = || kernel.state().devices.get(&9).copied();
     assert_eq!(known().unwrap().masquerade4, Ip4::new([10, 244, 0, 1]));

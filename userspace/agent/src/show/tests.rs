@@ -1,5 +1,19 @@
+use tidegate_api::{CounterRow, DeviceRow, EndpointRow, List, MapRow, ServiceRow, SourceRow, Status};
+
 use super::*;
-use crate::view::CounterRow;
+
+/// Nobody counts the columns.
+const FREE: Screen = Screen {
+    width: None,
+    colours: false,
+};
+
+fn columns(width: usize) -> Screen {
+    Screen {
+        width: Some(width),
+        ..FREE
+    }
+}
 
 fn web() -> ServiceRow {
     ServiceRow {
@@ -18,26 +32,86 @@ fn web() -> ServiceRow {
     }
 }
 
+fn services() -> Vec<ServiceRow> {
+    let long = ServiceRow {
+        namespace: "observability".into(),
+        name: "a-collector-with-a-long-name".into(),
+        port_name: "otlp-grpc".into(),
+        port: 4317,
+        family: "IPv6".into(),
+        cluster_ip: Some("fd00:96::1:2345".parse().unwrap()),
+        node_port: Some(30_317),
+        endpoints_ready: 3,
+        endpoints_total: 3,
+        affinity_seconds: 10_800,
+        source: "api: Service observability/a-collector-with-a-long-name".into(),
+        ..web()
+    };
+    vec![web(), long]
+}
+
 #[test]
-fn a_table_has_headings_in_capitals_no_borders_and_no_trailing_blanks() {
-    let text = tables::render(&[web()], false);
+fn services_at_80_columns_lose_what_matters_least() {
     assert_eq!(
-        text,
-        "NAMESPACE  NAME  PORT     PROTO  CLUSTER-IP  NODE-PORT  ENDPOINTS  EXTERNAL-IP\n\
-         default    web   80/http  TCP    10.96.0.10  <none>     1/2        192.0.2.1\n"
+        render(&services(), false, columns(80)),
+        "NAMESPACE      NAME              PORT          PROTO  CLUSTER-IP       ENDPOINTS\n\
+         default        web               80/http       TCP    10.96.0.10       1/2\n\
+         observability  a-collector-wit…  4317/otlp-g…  TCP    fd00:96::1:2345  3/3\n"
     );
 }
 
 #[test]
+fn services_at_200_columns_are_whole() {
+    assert_eq!(
+        render(&services(), false, columns(200)),
+        "NAMESPACE      NAME                          PORT            PROTO  CLUSTER-IP       NODE-PORT  ENDPOINTS  EXTERNAL-IP\n\
+         default        web                           80/http         TCP    10.96.0.10       <none>     1/2        192.0.2.1\n\
+         observability  a-collector-with-a-long-name  4317/otlp-grpc  TCP    fd00:96::1:2345  30317      3/3        192.0.2.1\n"
+    );
+}
+
+#[test]
+fn a_table_that_is_not_on_a_terminal_is_whole() {
+    let text = render(&services(), false, FREE);
+    assert_eq!(text, render(&services(), false, columns(200)));
+}
+
+#[test]
 fn a_wide_table_has_more_columns() {
-    let text = tables::render(&[web()], true);
+    let text = render(&[web()], true, columns(80));
     assert!(text.lines().next().unwrap().ends_with("SOURCE"), "{text}");
     assert!(text.contains("Cluster"), "{text}");
 }
 
 #[test]
 fn an_empty_table_says_so() {
-    assert_eq!(tables::render::<ServiceRow>(&[], false), "nothing found\n");
+    assert_eq!(render::<ServiceRow>(&[], false, FREE), "nothing found\n");
+}
+
+#[test]
+fn why_an_endpoint_is_not_used_is_the_last_thing_to_be_shortened_away() {
+    let row = EndpointRow {
+        namespace: "default".into(),
+        service: "web".into(),
+        port_name: "http".into(),
+        proto: "TCP".into(),
+        address: "2001:db8:1234:5678:9abc:def0:1234:5678".parse().unwrap(),
+        port: 8080,
+        node_name: Some("node-with-a-long-name".into()),
+        local: false,
+        ready: false,
+        serving: false,
+        terminating: false,
+        used_cluster: false,
+        used_local: false,
+        why: "not ready, and others are".into(),
+    };
+    let text = render(&[row], false, columns(80));
+    assert_eq!(
+        text,
+        "SERVICE  ADDRESS                                 USED  WHY\n\
+         web      2001:db8:1234:5678:9abc:def0:1234:5678  no    not ready, and others are\n"
+    );
 }
 
 #[test]
@@ -49,15 +123,14 @@ fn a_device_that_could_not_be_attached_shows_why() {
         why: "the kernel is out of memory".into(),
         ..DeviceRow::default()
     };
-    let text = tables::render(&[row], false);
+    let text = render(&[row], false, FREE);
     assert!(
         text.contains("veth7  pod   <none>  the kernel is out of memory"),
         "{text}"
     );
 }
 
-#[test]
-fn status_shows_rejects_and_drops_but_not_what_went_well() {
+fn state() -> Status {
     let counter = |reason: &str, verdict: &str| CounterRow {
         reason: reason.into(),
         verdict: verdict.into(),
@@ -65,18 +138,76 @@ fn status_shows_rejects_and_drops_but_not_what_went_well() {
         bytes: 700,
         sentence: "What it means.".into(),
     };
-    let status = Status {
-        counters: vec![counter("new_flow", "forward"), counter("no_route", "drop")],
-        problems: vec!["a.yaml: document 1: bad".into()],
-        ..Status::default()
+    let map = |name: &str, used, capacity| MapRow {
+        name: name.into(),
+        used,
+        capacity,
     };
-    let text = status::text(&status);
-    assert!(text.contains("no_route"), "{text}");
-    assert!(!text.contains("new_flow"), "{text}");
-    assert!(
-        text.contains("\nProblems\n  - a.yaml: document 1: bad\n"),
-        "{text}"
+    let source = |name: &str, read, unreadable| SourceRow {
+        name: name.into(),
+        read,
+        unreadable,
+    };
+    Status {
+        version: "0.1.0".into(),
+        last_sync_seconds_ago: Some(300.0),
+        last_sync_milliseconds: Some(1.25),
+        synced: true,
+        attach: "auto".into(),
+        cgroup: "/sys/fs/cgroup".into(),
+        sources: vec![source("manifests", true, 2), source("kubernetes", false, 0)],
+        maps: vec![
+            map("backends4", None, 10),
+            map("flows4", Some(900), 1000),
+            map("frontends4", Some(1), 1000),
+        ],
+        counters: vec![counter("new_flow", "forward"), counter("no_route", "drop")],
+        problems: vec![
+            "a.yaml: document 1: Service default/web: spec.ports[0].port: 0 is not a port (1-65535)".into(),
+        ],
+        ..Status::default()
+    }
+}
+
+#[test]
+fn the_status_at_80_columns_says_everything_and_never_wraps() {
+    assert_eq!(
+        status(&state(), columns(80)),
+        "Node:        (no address)
+Version:    0.1.0
+Last sync:  5 min ago, took 1.2 ms; the maps match the sources
+Sources:    manifests (2 of it cannot be read, see Problems), kubernetes (not
+            read yet, so nothing is changed in the maps)
+Attach:     auto; socket hooks: /sys/fs/cgroup
+Serving:    0 service ports, 0 endpoints, 0 frontends, 0 backends, 0 local pods
+
+Devices
+  none match
+
+Maps
+  NAME        USED  CAPACITY  FULL  PRESSURE
+  backends4   -     10        -
+  flows4      900   1000      90%   nearly full
+  frontends4  1     1000      <1%
+
+Rejected and dropped packets
+  REASON    VERDICT  PACKETS  MEANING
+  no_route  drop     7        What it means.
+
+Problems
+  - a.yaml: document 1: Service default/web: spec.ports[0].port: 0 is not a port
+    (1-65535)
+"
     );
+}
+
+#[test]
+fn no_line_of_the_status_is_wider_than_the_terminal() {
+    for width in [60, 80, 200] {
+        for line in status(&state(), columns(width)).lines() {
+            assert!(line.chars().count() <= width, "{width}: {line}");
+        }
+    }
 }
 
 #[test]

@@ -132,6 +132,11 @@ impl Diag {
 }
 
 impl Open {
+    /// A socket that cannot be: no socket is bound to port 0.
+    pub(super) fn nobody() -> Self {
+        Self::new(AF_INET, SocketId::new_v4())
+    }
+
     pub(super) fn new(family: u8, id: SocketId) -> Self {
         let word = |at: usize| {
             let bytes = std::array::from_fn(|index| id.cookie[at + index]);

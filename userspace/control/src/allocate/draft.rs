@@ -103,13 +103,14 @@ impl<N: Copy> Slot<N> {
 }
 
 impl<'a> Draft<'a> {
-    /// None for what needs no numbers: ExternalNames, and what is no Service.
+    /// None for what needs no numbers: ExternalNames, what has been given them by an API server, and
+    /// what is no Service.
     pub(super) fn new(
         object: &'a Arc<Object>,
         request: &Request<'a>,
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
-        let service = object.service()?;
+        let service = object.service().filter(|_| !object.settled)?;
         let spec = service
             .spec
             .as_ref()

@@ -6,6 +6,7 @@ use std::{
     net::IpAddr,
 };
 
+use k8s_openapi::api::core::v1::ServiceSpec;
 use tidegate_abi::Proto;
 
 use super::{Assignment, Avoid, Request};
@@ -40,8 +41,11 @@ pub(super) struct Taken<'a> {
     avoid: &'a Avoid,
     ips: HashMap<IpAddr, Owner<'a>>,
     ports: HashMap<u16, (Owner<'a>, Vec<Option<Proto>>)>,
-    /// Addresses that manifests use for something else: not to be given, but free to be asked for.
+    /// Addresses that manifests use for something else, or that an API server gave: not to be given,
+    /// but free to be asked for.
     written: HashSet<IpAddr>,
+    /// Numbers that an API server gave: likewise.
+    settled: HashSet<u16>,
 }
 
 impl<'a> Owner<'a> {
@@ -74,11 +78,18 @@ impl<'a> Taken<'a> {
             let ingress = spec::ingress(service).iter();
             external.chain(ingress.filter_map(|it| address::parse(it.ip.as_deref()?)))
         });
+        let settled = || {
+            let objects = request.services.iter().filter(|object| object.settled);
+            objects.filter_map(|object| object.service()?.spec.as_ref())
+        };
         Self {
             avoid: request.avoid,
             ips: HashMap::new(),
             ports: HashMap::new(),
-            written: written.collect(),
+            written: written
+                .chain(settled().flat_map(spec::cluster_ips))
+                .collect(),
+            settled: settled().flat_map(numbers).collect(),
         }
     }
 
@@ -156,7 +167,9 @@ impl<'a> Taken<'a> {
 
     /// Whether the number may be given.
     pub(super) fn is_free_port(&self, number: u16) -> bool {
-        !self.ports.contains_key(&number) && !self.avoid.ports.contains(&number)
+        !self.ports.contains_key(&number)
+            && !self.settled.contains(&number)
+            && !self.avoid.ports.contains(&number)
     }
 
     /// At least as many as addresses are not free.
@@ -166,8 +179,19 @@ impl<'a> Taken<'a> {
 
     /// At least as many as numbers are not free.
     pub(super) fn port_count(&self) -> usize {
-        self.ports.len() + self.avoid.ports.len()
+        self.ports.len() + self.settled.len() + self.avoid.ports.len()
     }
+}
+
+/// The NodePort numbers of a Service, and its health-check port.
+fn numbers(spec: &ServiceSpec) -> impl Iterator<Item = u16> {
+    let ports = spec
+        .ports
+        .iter()
+        .flatten()
+        .filter_map(|port| port.node_port);
+    let all = ports.chain(spec.health_check_node_port);
+    all.filter_map(|number| u16::try_from(number).ok())
 }
 
 impl fmt::Display for Owner<'_> {

@@ -72,6 +72,18 @@ impl Cluster {
         self
     }
 
+    /// Takes a Service from an API server, such as it is.
+    pub(super) fn put_settled(&mut self, name: &str, spec: serde_json::Value) -> &mut Self {
+        let object = serde_json::json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": name, "namespace": "default"}, "spec": spec,
+        });
+        let file = format!("{name}.yaml");
+        let parsed = manifest::settled(&file, object);
+        let _notes = self.store.replace_file(&file, parsed);
+        self
+    }
+
     pub(super) fn remove(&mut self, name: &str) -> &mut Self {
         self.store.remove_file(&format!("{name}.yaml"));
         self

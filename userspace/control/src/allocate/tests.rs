@@ -6,6 +6,7 @@ mod changes;
 mod conflicts;
 mod families;
 mod ports;
+mod settled;
 
 use super::testing::{Cluster, block, pool};
 

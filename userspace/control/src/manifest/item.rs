@@ -3,11 +3,15 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Parsed, trim};
+use super::{Parsed, trim, unknown};
 use crate::{
     object::{Body, Kind, Object, ObjectKey},
     problem::{Origin, Problem, Severity},
 };
+
+/// What is said about a field that the object's kind does not have.
+pub(super) const UNKNOWN_FIELD: &str =
+    "is not a field of this kind, and is ignored: is it misspelt?";
 
 /// Reads the object, or the objects of a list.
 pub(super) fn read_document(origin: &Origin, value: Value, parsed: &mut Parsed) {
@@ -44,7 +48,24 @@ fn read_list(origin: &Origin, mut value: Value, parsed: &mut Parsed) {
     }
 }
 
+/// Reads one object, which is no list, from an API server: it may be newer, and have fields that are not
+/// known here.
+pub(super) fn read_settled(origin: &Origin, value: Value, parsed: &mut Parsed) {
+    read(origin, value, None, parsed, |_, _| Vec::new());
+}
+
+/// Reads one object, which is no list.
 fn read_object(origin: &Origin, value: Value, index: Option<usize>, parsed: &mut Parsed) {
+    read(origin, value, index, parsed, unknown::fields);
+}
+
+fn read(
+    origin: &Origin,
+    mut value: Value,
+    index: Option<usize>,
+    parsed: &mut Parsed,
+    unknown_fields: impl Fn(Kind, &Value) -> Vec<String>,
+) {
     let path = |field: &str| match index {
         Some(index) => format!("items[{index}].{field}"),
         None => field.to_owned(),
@@ -74,8 +95,16 @@ fn read_object(origin: &Origin, value: Value, index: Option<usize>, parsed: &mut
         Ok(key) => key,
         Err((field, reason)) => return broken(origin, &path(field), &reason, parsed),
     };
-    match typed(kind, value) {
-        Ok(body) => parsed.objects.push(object(origin, key, body)),
+    let unknown = unknown_fields(kind, &value);
+    match typed(kind, &mut value) {
+        Ok(body) => {
+            for field in unknown {
+                let problem = Problem::at(origin, Severity::Warning, UNKNOWN_FIELD);
+                let problem = problem.object(key.to_string()).field(field);
+                parsed.problems.push(problem);
+            }
+            parsed.objects.push(object(origin, key, body));
+        }
         Err((field, reason)) => {
             let problem = Problem::at(origin, Severity::Error, reason).object(key.to_string());
             parsed.problems.push(if field == "." {
@@ -95,6 +124,7 @@ fn object(origin: &Origin, key: ObjectKey, body: Body) -> Object {
         origin: origin.clone(),
         key,
         created,
+        settled: false,
         body,
     }
 }
@@ -144,22 +174,22 @@ fn is_name(name: &str, dots: bool) -> bool {
         && bytes.iter().all(|&byte| inner(byte))
 }
 
-fn typed(kind: Kind, mut value: Value) -> Result<Body, (String, String)> {
+fn typed(kind: Kind, value: &mut Value) -> Result<Body, (String, String)> {
     Ok(match kind {
         Kind::Service => Body::Service(from_value(value)?),
         Kind::EndpointSlice => Body::EndpointSlice(from_value(value)?),
         Kind::Pod => {
-            trim::pod(&mut value);
+            trim::pod(value);
             Body::Pod(from_value(value)?)
         }
         Kind::Node => {
-            trim::node(&mut value);
+            trim::node(value);
             Body::Node(from_value(value)?)
         }
     })
 }
 
-fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, (String, String)> {
+fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, (String, String)> {
     serde_path_to_error::deserialize(value)
         .map_err(|error| (error.path().to_string(), error.inner().to_string()))
 }

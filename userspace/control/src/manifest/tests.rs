@@ -248,3 +248,39 @@ fn a_pod_whose_needed_fields_have_the_wrong_type_is_refused_by_name() {
         assert_eq!(parse("a.yaml", &text).problems.len(), 1, "{text}");
     }
 }
+
+#[test]
+fn a_field_that_the_kind_does_not_have_is_told_with_its_path() {
+    let text = SERVICE.replace(
+        "ports: [{port: 80}]",
+        "externalTraficPolicy: Local, ports: [{port: 80, nodePorts: 30000}]",
+    );
+    let parsed = parse("a.yaml", &text);
+    assert_eq!(parsed.objects.len(), 1);
+    let told = "is not a field of this kind, and is ignored: is it misspelt?";
+    assert_eq!(
+        lines(&parsed),
+        [
+            format!("a.yaml: document 1: Service default/web: spec.externalTraficPolicy: {told}"),
+            format!("a.yaml: document 1: Service default/web: spec.ports[0].nodePorts: {told}"),
+        ]
+    );
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, creationTimestamp: null}\n\
+               spec: {containers: [{name: a, image: a, port: 80}], volumes: []}\n";
+    let lines = lines(&parse("a.yaml", pod));
+    assert_eq!(
+        lines,
+        [format!(
+            "a.yaml: document 1: Pod default/a: spec.containers[0].port: {told}"
+        )]
+    );
+}
+
+#[test]
+fn what_an_api_server_knows_and_we_do_not_is_no_news() {
+    let parsed = parse("a.yaml", SERVICE);
+    let mut value = serde_json::to_value(parsed.objects[0].service().unwrap()).unwrap();
+    value["spec"]["ofTheFuture"] = true.into();
+    assert!(settled("kubernetes", value.clone()).problems.is_empty());
+    assert_eq!(from_value("api", value).problems.len(), 1);
+}

@@ -93,6 +93,11 @@ impl<A: Address> Backends<A> {
         self.ids.get(&(service, target.addr, target.port)).copied()
     }
 
+    /// The service port whose backend this is, as long as it serves.
+    pub(super) fn owner(&self, id: BackendId) -> Option<u32> {
+        self.owners.get(&id).copied()
+    }
+
     /// How many new backends there is room for.
     pub(super) fn room(&self) -> usize {
         self.free.len() + self.limit.saturating_sub(self.fresh) as usize

@@ -100,6 +100,7 @@ impl Draft {
             writes,
             problems,
             lost_udp,
+            new_services: Vec::new(),
         }
     }
 }

@@ -143,3 +143,47 @@ fn kinds_are_kept_apart_and_a_node_is_found_by_its_name() {
     assert!(store.get(&ObjectKey::of_node("x")).is_some());
     assert!(store.get(&ObjectKey::of_node("y")).is_none());
 }
+
+#[test]
+fn who_asks_what_changed_hears_of_each_change_once() {
+    let mut store = store();
+    let key = |name: &str| ObjectKey {
+        kind: Kind::Service,
+        namespace: "default".into(),
+        name: name.into(),
+    };
+    put(&mut store, "a", &(service("x", 1) + &service("y", 2)));
+    assert_eq!(store.take_changed(), [key("x"), key("y")].into());
+    assert_eq!(store.take_changed(), BTreeSet::new());
+    put(&mut store, "a", &service("y", 2));
+    assert_eq!(store.take_changed(), [key("x"), key("y")].into());
+    let given = |port: u32| {
+        let parsed = manifest::parse("a", &service("y", port));
+        vec![Arc::new(parsed.objects[0].clone())]
+    };
+    store.complete(given(7));
+    assert_eq!(store.take_changed(), [key("y")].into());
+    store.complete(given(7));
+    assert_eq!(store.take_changed(), BTreeSet::new());
+    store.complete(given(8));
+    assert_eq!(store.take_changed(), [key("y")].into());
+    store.complete(Vec::new());
+    assert_eq!(store.take_changed(), [key("y")].into());
+}
+
+#[test]
+fn what_is_only_written_again_is_no_change() {
+    let mut store = store();
+    let services = |store: &Store| store.changes().services;
+    put(&mut store, "a", &(service("x", 1) + &service("y", 2)));
+    assert_eq!(services(&store), 2);
+    // Another place in the file is no change either.
+    put(&mut store, "a", &(service("y", 2) + &service("x", 1)));
+    assert_eq!(services(&store), 2);
+    put(&mut store, "a", &(service("y", 3) + &service("x", 1)));
+    assert_eq!(services(&store), 3);
+    put(&mut store, "a", &service("x", 1));
+    store.remove_file("a");
+    assert_eq!(services(&store), 5);
+    assert_eq!(store.changes().slices, 0);
+}

@@ -105,6 +105,13 @@ fn check_cluster_ips(spec: &ServiceSpec, kind: Type) -> Result<(), Fault> {
     check_families(spec, &ips)
 }
 
+/// Whether no clusterIP is one that no Service can have.
+pub(super) fn check_special(service: &Service) -> Result<(), String> {
+    let spec = service.spec.iter().filter(|spec| !spec::is_headless(spec));
+    let mut texts = spec.flat_map(spec::cluster_ip_texts);
+    texts.try_for_each(|text| check_address(text).map(drop))
+}
+
 /// Where families are listed, they are those of the addresses, in the same order (rule 1.7.2), and
 /// once each. Whether the cluster has them is asked when addresses are given.
 fn check_families(spec: &ServiceSpec, ips: &[IpAddr]) -> Result<(), Fault> {

@@ -19,7 +19,7 @@ pub(super) fn check(slice: &EndpointSlice, warnings: &mut Vec<Fault>) -> Result<
         warnings.push(warning("addressType", "FQDN endpoints are ignored"));
         return Ok(());
     }
-    check_addresses(slice, kind)?;
+    check_addresses(slice)?;
     let labels = slice.metadata.labels.as_ref();
     if labels
         .and_then(|it| it.get(labels::SERVICE_NAME))
@@ -88,7 +88,11 @@ fn check_ports(slice: &EndpointSlice) -> Result<(), Fault> {
 }
 
 /// An endpoint without addresses is skipped later, which is no fault (rule 1.3.9).
-fn check_addresses(slice: &EndpointSlice, kind: &str) -> Result<(), Fault> {
+pub(super) fn check_addresses(slice: &EndpointSlice) -> Result<(), Fault> {
+    let kind = slice.address_type.as_str();
+    if kind == "FQDN" {
+        return Ok(());
+    }
     for (number, endpoint) in slice.endpoints.iter().flatten().enumerate() {
         for (index, text) in endpoint.addresses.iter().enumerate() {
             let fault = |reason: String| {

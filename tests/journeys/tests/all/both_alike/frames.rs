@@ -23,7 +23,7 @@ use tidegate_journeys::{
 };
 
 /// Every kind of frontend, few masquerade ports.
-pub(super) fn scene() -> Scene {
+pub(crate) fn scene() -> Scene {
     let mut scene = textbook::scene();
     (scene.settings.masquerade_min, scene.settings.masquerade_max) = (61_000, 61_007);
     for places in [Places::v4(), Places::v6()] {
@@ -74,7 +74,7 @@ pub(super) fn scene() -> Scene {
 }
 
 /// A random frame, or one that answers a frame which came out before.
-pub(super) fn frame(rng: &mut Rng, echoes: &[Tuple]) -> Vec<u8> {
+pub(crate) fn frame(rng: &mut Rng, echoes: &[Tuple]) -> Vec<u8> {
     if !echoes.is_empty() && rng.one_in(3) {
         let Tuple { proto, src, dst } = rng.pick(echoes);
         let ttl = rng.pick(&[64, 64, 64, 2, 1]);
@@ -150,7 +150,7 @@ fn finish<L: Transport>(rng: &mut Rng, frame: Frame<L>, quotes: bool) -> Vec<u8>
 }
 
 /// The programs, each at one of its devices.
-pub(super) fn hops(rng: &mut Rng) -> [(Program, u32); 5] {
+pub(crate) fn hops(rng: &mut Rng) -> [(Program, u32); 5] {
     let (uplink, pod) = (
         rng.pick(&[UPLINK, UPLINK, NARROW]),
         rng.pick(&[POD, SIBLING]),
@@ -165,7 +165,7 @@ pub(super) fn hops(rng: &mut Rng) -> [(Program, u32); 5] {
 }
 
 /// Notes the tuple with which the packet that came out would be answered, and with which it goes on.
-pub(super) fn remember(echoes: &mut Vec<Tuple>, exit: &Exit, number: u32) {
+pub(crate) fn remember(echoes: &mut Vec<Tuple>, exit: &Exit, number: u32) {
     let translated = exit
         .reason
         .is_some_and(|reason| reason.kind() == Kind::Forward);
@@ -188,7 +188,7 @@ pub(super) fn remember(echoes: &mut Vec<Tuple>, exit: &Exit, number: u32) {
     }
 }
 
-pub(super) fn tuple(frame: &[u8]) -> Option<Tuple> {
+pub(crate) fn tuple(frame: &[u8]) -> Option<Tuple> {
     let anatomy = dissect(frame).ok()?;
     let ports: [u8; 4] = frame.get(anatomy.transport..)?.first_chunk().copied()?;
     let port = |at: usize| u16::from_be_bytes([ports[at], ports[at + 1]]);

@@ -27,7 +27,7 @@ fn free_port(host: u8) -> SocketAddr {
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_3_10_1_and_3_10_4_two_paths_are_answered_and_others_are_not_found() {
     let ((_clock, health), address) = (FakeClock::with_health(), free_port(1));
-    let _port = ProxyPort::open(address, Arc::clone(&health));
+    let _port = ProxyPort::open(address, Arc::clone(&health), Arc::default());
     for path in ["/healthz", "/livez", "/healthz?verbose"] {
         assert!(status(address, path).contains(" 200 "), "{path}");
     }
@@ -42,7 +42,7 @@ async fn rule_3_10_1_and_3_10_4_two_paths_are_answered_and_others_are_not_found(
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_3_10_3_an_update_that_waits_shows_at_both_paths() {
     let ((clock, health), address) = (FakeClock::with_health(), free_port(2));
-    let _port = ProxyPort::open(address, Arc::clone(&health));
+    let _port = ProxyPort::open(address, Arc::clone(&health), Arc::default());
     health.queued();
     clock.pass(60);
     for path in ["/healthz", "/livez"] {
@@ -55,7 +55,8 @@ async fn a_port_that_is_taken_is_a_problem_that_names_the_flag_until_it_is_free(
     let (_clock, health) = FakeClock::with_health();
     let taken = TcpListener::bind("127.30.10.3:0").unwrap();
     let address = taken.local_addr().unwrap();
-    assert!(listen(address, &health).is_none());
+    let answer = answer(Arc::clone(&health), Arc::default());
+    assert!(listen(address, &health, &answer).is_none());
     let problem = health.problem().unwrap();
     let expected = format!("cannot listen at --health-address {address}: Address already in use");
     assert!(problem.starts_with(&expected), "{problem}");
@@ -63,6 +64,7 @@ async fn a_port_that_is_taken_is_a_problem_that_names_the_flag_until_it_is_free(
         None,
         address,
         Arc::clone(&health),
+        answer,
         Duration::from_millis(10),
     );
     let _port = ProxyPort(tokio::spawn(trying));

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use tidegate_api::{FlowRow, Flushed};
 use nix::time::{ClockId, clock_gettime};
 use tidegate_abi::{
     Address, Flow, FlowKey, Ip4, Ip6, Port, Proto,
@@ -12,20 +13,47 @@ use tidegate_loader::Error;
 
 use super::proto;
 use crate::{
+    asking::FlowFilter,
     kernel::{FlowRecord, Kernel, Maps},
     reconcile::Reconciler,
-    view::FlowRow,
 };
 
 impl<K: Kernel> Reconciler<K> {
     /// Flows by their forward records; both families share the limit.
-    pub(super) fn flows(&self, limit: usize) -> Result<Vec<FlowRow>, Error> {
-        let mut rows = self.family::<Ip4>(limit)?;
-        rows.extend(self.family::<Ip6>(limit - rows.len())?);
+    pub(super) fn flows(&self, filter: &FlowFilter, limit: usize) -> Result<Vec<FlowRow>, Error> {
+        let mut rows: Vec<FlowRow> = Vec::new();
+        let all = self.family::<Ip4>(filter, limit)?;
+        rows.extend(all.into_iter().map(|(row, _)| row));
+        let all = self.family::<Ip6>(filter, limit - rows.len())?;
+        rows.extend(all.into_iter().map(|(row, _)| row));
         Ok(rows)
     }
 
-    fn family<A: Address>(&self, limit: usize) -> Result<Vec<FlowRow>, Error>
+    /// Drops flows, both records of each. A connection that goes on begins anew, or ends.
+    pub(super) fn flush_flows(&mut self, filter: &FlowFilter) -> Result<Flushed, Error> {
+        let removed = self.flush_family::<Ip4>(filter)? + self.flush_family::<Ip6>(filter)?;
+        tracing::info!("{removed} flows are dropped on request");
+        Ok(Flushed { removed })
+    }
+
+    fn flush_family<A: Address>(&mut self, filter: &FlowFilter) -> Result<usize, Error>
+    where
+        K: Maps<A>,
+    {
+        let meant = self.family::<A>(filter, usize::MAX)?;
+        let keys: Vec<FlowKey<A>> = meant
+            .iter()
+            .flat_map(|(_, (key, flow))| [*key, flow.opposite(key.proto)])
+            .collect();
+        self.kernel.remove_flows(&keys)?;
+        Ok(meant.len())
+    }
+
+    fn family<A: Address>(
+        &self,
+        filter: &FlowFilter,
+        limit: usize,
+    ) -> Result<Vec<(FlowRow, FlowRecord<A>)>, Error>
     where
         K: Maps<A>,
     {
@@ -34,12 +62,11 @@ impl<K: Kernel> Reconciler<K> {
         }
         let now = now_tick();
         let records: Vec<FlowRecord<A>> = self.kernel.flows()?;
-        let forward = records
-            .iter()
-            .filter(|(_, flow)| !flow.is_reply())
-            .take(limit);
-        Ok(forward
-            .map(|(key, flow)| self.flow(key, flow, now))
+        let forward = records.into_iter().filter(|(_, flow)| !flow.is_reply());
+        let rows = forward.map(|record| (self.flow(&record.0, &record.1, now), record));
+        Ok(rows
+            .filter(|(row, _)| filter.has(row))
+            .take(limit)
             .collect())
     }
 

@@ -1,12 +1,12 @@
 //! The answer to `status`: one look at everything.
 
 use tidegate_abi::{Counter, Ip4, Ip6, Reason, reason::Kind};
+use tidegate_api::{CounterRow, MapRow, NodeRow, SourceRow, Status};
 use tidegate_loader::Error;
 
 use crate::{
     kernel::Kernel,
     reconcile::Reconciler,
-    view::{CounterRow, MapRow, NodeRow, Status},
 };
 
 impl<K: Kernel> Reconciler<K> {
@@ -30,6 +30,8 @@ impl<K: Kernel> Reconciler<K> {
             },
             synced: self.is_synced(),
             last_sync_seconds_ago: self.last_sync.map(|at| at.elapsed().as_secs_f64()),
+            last_sync_milliseconds: self.last_sync_took.map(|it| it.as_secs_f64() * 1000.0),
+            sources: self.source_rows(),
             adopted: self.kernel.adopted(),
             attach: self.config.attach.word().to_owned(),
             cgroup: self.cgroup.clone(),
@@ -39,7 +41,7 @@ impl<K: Kernel> Reconciler<K> {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
-            devices: self.attachments.rows(),
+            devices: self.device_rows(),
             service_ports: ports.len(),
             endpoints: ports.iter().map(|port| port.endpoints.len()).sum(),
             frontends: image.v4.frontends.len() + image.v6.frontends.len(),
@@ -55,6 +57,18 @@ impl<K: Kernel> Reconciler<K> {
             counters: counters(&self.kernel.counters()?),
             problems: self.problems.all(),
         })
+    }
+}
+
+impl<K: Kernel> Reconciler<K> {
+    fn source_rows(&self) -> Vec<SourceRow> {
+        let all = self.sources.iter();
+        all.map(|source| SourceRow {
+            name: source.name().to_owned(),
+            read: !self.awaited.contains(source),
+            unreadable: self.problems.unreadable(*source),
+        })
+        .collect()
     }
 }
 

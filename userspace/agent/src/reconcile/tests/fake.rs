@@ -7,10 +7,10 @@ use std::{
 };
 
 use tidegate_abi::{
-    Backend, BackendId, Counter, Device, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings,
+    Backend, BackendId, Counter, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings,
     SourceRangeKey,
 };
-use tidegate_loader::{Attach, Attached, Error, Role};
+use tidegate_loader::{Attach, Attached, DataPath, Error, Role};
 
 use crate::kernel::{FlowRecord, Kernel, Maps};
 
@@ -20,6 +20,7 @@ pub(super) struct Half<A> {
     pub(super) backends: Vec<Backend<A>>,
     pub(super) pods: BTreeMap<A, LocalPod>,
     pub(super) source_ranges: BTreeSet<SourceRangeKey<A>>,
+    pub(super) flows: HashMap<FlowKey<A>, Flow<A>>,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +32,8 @@ pub(super) struct State {
     pub(super) attached: BTreeMap<String, Role>,
     pub(super) settings: Option<Settings>,
     pub(super) host_backends: bool,
+    /// Ids of service ports whose counters were cleared.
+    pub(super) cleared: Vec<u32>,
     /// Devices that refuse to be attached.
     pub(super) stubborn: Vec<String>,
     /// How many more writes of frontends fail.
@@ -48,6 +51,7 @@ impl<A> Default for Half<A> {
             backends: Vec::new(),
             pods: BTreeMap::new(),
             source_ranges: BTreeSet::new(),
+            flows: HashMap::new(),
         }
     }
 }
@@ -64,6 +68,9 @@ fn refused(what: &str) -> Error {
 }
 
 impl Kernel for Fake {
+    fn live(&self) -> Option<&DataPath> {
+        None
+    }
     fn adopted(&self) -> bool {
         false
     }
@@ -129,6 +136,10 @@ impl Kernel for Fake {
             .take(len as usize)
             .copied()
             .collect())
+    }
+    fn clear_service_traffic(&mut self, id: u32) -> Result<(), Error> {
+        self.state().cleared.push(id);
+        Ok(())
     }
     fn counters(&self) -> Result<Vec<Counter>, Error> {
         Ok(vec![Counter {
@@ -201,7 +212,11 @@ macro_rules! maps {
                 Ok(self.state().$half.backends.clone())
             }
             fn flows(&self) -> Result<Vec<FlowRecord<$family>>, Error> {
-                Ok(Vec::new())
+                Ok(self.state().$half.flows.clone().into_iter().collect())
+            }
+            fn remove_flows(&mut self, keys: &[FlowKey<$family>]) -> Result<(), Error> {
+                self.state().$half.flows.retain(|key, _| !keys.contains(key));
+                Ok(())
             }
         }
     };

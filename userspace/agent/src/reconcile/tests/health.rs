@@ -56,7 +56,7 @@ impl Stage {
             ..Snapshot::default()
         };
         let kernel = Fake::default();
-        let mut agent = Reconciler::new(config, kernel.clone(), "off".to_owned(), &seen).unwrap();
+        let mut agent = Reconciler::new(config, kernel.clone(), "off".to_owned(), &seen, Arc::default()).unwrap();
         let (clock, health) = FakeClock::with_health();
         agent.health = Arc::clone(&health);
         agent.health_ports = ServicePorts::new(Arc::clone(&health));
@@ -67,7 +67,7 @@ impl Stage {
             kernel,
             clock,
             ip,
-            _proxy: ProxyPort::open(proxy, health),
+            _proxy: ProxyPort::open(proxy, health, Arc::default()),
             proxy,
         }
     }

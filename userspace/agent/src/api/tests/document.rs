@@ -1,0 +1,99 @@
+//! The OpenAPI document.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::*;
+
+fn document() -> Value {
+    let (_, document) = routes().split_for_parts();
+    serde_json::to_value(document).unwrap()
+}
+
+/// Every `$ref` in a value.
+fn references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value.as_str() {
+                    Some(target) if name == "$ref" => drop(found.insert(target.to_owned())),
+                    _ => references(value, found),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_reference_in_the_document_leads_somewhere() {
+    let document = document();
+    let mut found = BTreeSet::new();
+    references(&document, &mut found);
+    assert!(found.len() > 10, "{found:?}");
+    for reference in found {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+#[test]
+fn the_document_names_every_route_with_its_methods() {
+    let document = document();
+    let of = |path: &str| -> Vec<String> {
+        let item = document["paths"][path].as_object();
+        let item = item.unwrap_or_else(|| panic!("{path} is missing"));
+        let methods = ["get", "put", "post", "delete"].into_iter();
+        methods.filter(|it| item.contains_key(*it)).map(str::to_owned).collect()
+    };
+    for plural in ["services", "endpointslices", "pods"] {
+        assert_eq!(of(&format!("/v1/{plural}")), ["get"]);
+        let here = format!("/v1/namespaces/{{namespace}}/{plural}");
+        assert_eq!(of(&here), ["get", "post"]);
+        assert_eq!(of(&format!("{here}/{{name}}")), ["get", "put", "delete"]);
+    }
+    assert_eq!(of("/v1/nodes"), ["get", "post"]);
+    assert_eq!(of("/v1/nodes/{name}"), ["get", "put", "delete"]);
+    assert_eq!(of("/v1/snapshot"), ["get", "put"]);
+    assert_eq!(of("/v1/apply"), ["post"]);
+    assert_eq!(of("/v1/delete"), ["post"]);
+    assert_eq!(of("/v1/flows"), ["get", "delete"]);
+    assert_eq!(of("/v1/devices/{name}"), ["get", "put", "delete"]);
+    let plain = [
+        "serviceports", "endpoints", "frontends", "backends", "devices", "status", "traffic", "events", "openapi.json",
+    ];
+    for name in plain {
+        assert_eq!(of(&format!("/v1/{name}")), ["get"], "{name}");
+    }
+    assert_eq!(of("/v1/explain"), ["post"]);
+    assert_eq!(of("/healthz"), ["get"]);
+}
+
+#[test]
+fn parameters_in_paths_are_described() {
+    let document = document();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+                let parameters = operation["parameters"].as_array();
+                let is_it = |it: &Value| it["name"] == name && it["in"] == "path";
+                assert!(
+                    parameters.is_some_and(|all| all.iter().any(is_it)),
+                    "{method} {path}: {name}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("api.sock");
+    let _socket = agent(&path);
+    let served: Value = client::get(&path, "/v1/openapi.json").await.unwrap();
+    assert_eq!(served["info"]["title"], "tidegate");
+    assert_eq!(served["paths"], document()["paths"]);
+}

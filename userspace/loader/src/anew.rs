@@ -1,0 +1,58 @@
+//! Counters of ids that are given out again begin at zero: nobody inherits another one's traffic, in any
+//! reader's eyes, and not after a restart of the agent either.
+
+use aya::{
+    maps::{Array, MapData, PerCpuArray, PerCpuValues},
+    util::nr_cpus,
+};
+use tidegate_abi::{Address, Backend, BackendId, Traffic, backend::flags, maps as names};
+
+use crate::{
+    DataPath,
+    error::{Error, Step as _},
+    load::missing,
+    maps::{Raw, failed, of},
+    unseen::{Whose, backends_of},
+};
+
+impl DataPath {
+    /// A service port has been given this id, which another one may have had before.
+    pub fn clear_service_traffic(&mut self, id: u32) -> Result<(), Error> {
+        self.clear(names::SERVICE_TRAFFIC, Whose::Services, id)
+    }
+
+    /// To be called before the backend is written: one that begins to serve has been given its id anew.
+    pub(crate) fn clear_if_given<A: Address>(
+        &mut self,
+        id: BackendId,
+        value: &Backend<A>,
+    ) -> Result<(), Error>
+    where
+        Backend<A>: bytemuck::Pod,
+    {
+        let name = of::<A>(names::BACKENDS);
+        let map: Array<&MapData, Raw<Backend<A>>> =
+            self.map(name)?.try_into().step(failed(name))?;
+        let old = map.get(&id.0, 0).step(failed(name))?.0;
+        let begins = old.flags & flags::SERVING == 0 && value.flags & flags::SERVING != 0;
+        if begins {
+            self.clear(of::<A>(names::BACKEND_TRAFFIC), backends_of::<A>(), id.0)?;
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self, name: &str, whose: Whose, id: u32) -> Result<(), Error> {
+        let mut traces = self.unseen.lock();
+        let map = self.ebpf.map_mut(name).ok_or_else(|| missing(name))?;
+        let mut map: PerCpuArray<&mut MapData, Raw<Traffic>> = map.try_into().step(failed(name))?;
+        if id >= map.len() {
+            return Ok(());
+        }
+        let cpus = nr_cpus().map_err(|(_, error)| error).step(failed(name))?;
+        let zeros = vec![Raw(Traffic::default()); cpus.get() as usize];
+        let zeros = PerCpuValues::try_from(zeros).step(failed(name))?;
+        map.set(id, zeros, 0).step(failed(name))?;
+        traces.forget(whose, id);
+        Ok(())
+    }
+}
