@@ -37,7 +37,9 @@ pub(crate) async fn answer(
         Err(reason) => return json_body(400, &status(400, &reason, None)),
     };
     let authorization = request.headers().get(header::AUTHORIZATION);
-    let authorization = authorization.and_then(|it| it.to_str().ok()).map(str::to_owned);
+    let authorization = authorization
+        .and_then(|it| it.to_str().ok())
+        .map(str::to_owned);
     let fault = {
         let mut state = shared.lock();
         state.asked.push(Asked {
@@ -83,7 +85,10 @@ fn refusal(
         return Some(text(404, "404 page not found\n"));
     }
     if state.forbidden.contains(&kind) {
-        let reason = format!("{} is forbidden: cannot list at the cluster scope", kind.name());
+        let reason = format!(
+            "{} is forbidden: cannot list at the cluster scope",
+            kind.name()
+        );
         return Some(json_body(403, &status(403, &reason, None)));
     }
     None
@@ -255,7 +260,8 @@ fn broken_off(value: &Value) -> Response<Body> {
 
 fn reply(code: u16, kind: &str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if let Ok(kind) = kind.parse() {
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
     }

@@ -88,9 +88,7 @@ where
 {
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
-        async move {
-            Ok::<_, std::convert::Infallible>(answer(shared, request, has_certificate).await)
-        }
+        async move { Ok::<_, std::convert::Infallible>(answer(shared, request, has_certificate).await) }
     });
     let served = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)

@@ -40,7 +40,8 @@ impl Selector {
             Term::Is(key, value) => label(key) == Some(value),
             Term::IsNot(key, value) => label(key) != Some(value),
         });
-        let is_named = |term: &Term| matches!(term, Term::Is(_, name) if metadata["name"] == **name);
+        let is_named =
+            |term: &Term| matches!(term, Term::Is(_, name) if metadata["name"] == **name);
         is_labelled && self.fields.iter().all(is_named)
     }
 }

@@ -231,7 +231,10 @@ impl State {
         if after < self.oldest {
             return Err(self.oldest);
         }
-        let newer = self.log.iter().filter(|it| it.version > after && it.kind == kind);
+        let newer = self
+            .log
+            .iter()
+            .filter(|it| it.version > after && it.kind == kind);
         Ok(newer.filter_map(|entry| entry.event(selector)).collect())
     }
 
@@ -245,7 +248,8 @@ impl State {
 impl Entry {
     /// Who selects objects sees one come when it begins to match, and go when it no longer does.
     fn event(&self, selector: &Selector) -> Option<(u64, Value)> {
-        let matches = |object: &Option<Value>| object.as_ref().is_some_and(|it| selector.matches(it));
+        let matches =
+            |object: &Option<Value>| object.as_ref().is_some_and(|it| selector.matches(it));
         let (name, object) = match (matches(&self.before), matches(&self.after)) {
             (false, true) => ("ADDED", &self.last),
             (true, true) => ("MODIFIED", &self.last),

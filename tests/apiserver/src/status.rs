@@ -29,5 +29,9 @@ pub(crate) fn status(code: u16, message: &str, retry_after: Option<u32>) -> Valu
 
 /// What is said of a version from before the last compaction.
 pub(crate) fn expired(asked: u64, oldest: u64) -> Value {
-    status(410, &format!("too old resource version: {asked} ({oldest})"), None)
+    status(
+        410,
+        &format!("too old resource version: {asked} ({oldest})"),
+        None,
+    )
 }

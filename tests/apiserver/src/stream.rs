@@ -99,7 +99,8 @@ impl Watch {
         match state.events(kind, selector, self.version) {
             Ok(events) => {
                 self.version = state.version;
-                self.waiting.extend(events.into_iter().map(|(_, event)| event));
+                self.waiting
+                    .extend(events.into_iter().map(|(_, event)| event));
             }
             // Compacted while it was open: the real server goes on from memory, or ends the watch.
             Err(_) => self.end = Some(Cut::Clean),

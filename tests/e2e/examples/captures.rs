@@ -41,7 +41,10 @@ fn scene(world: &World) -> Result<Svc> {
         .with_external_ip()
         .affinity(10_800)
         .external_policy("Local")
-        .spec("loadBalancerSourceRanges", json!(["192.168.1.0/24", "fd00:1::/64"]));
+        .spec(
+            "loadBalancerSourceRanges",
+            json!(["192.168.1.0/24", "fd00:1::/64"]),
+        );
     let endpoints = [
         Ep::of(world.a(1)),
         Ep::of(world.a(2)).unready(),
@@ -75,7 +78,10 @@ fn traffic(world: &World, web: &Svc) -> Result<()> {
     }
     // Living flows are counted every ten seconds.
     soon(|| {
-        let output = world.spec.cli(["describe", "service", "web", "-o", "json"]).output()?;
+        let output = world
+            .spec
+            .cli(["describe", "service", "web", "-o", "json"])
+            .output()?;
         let described: serde_json::Value = serde_json::from_slice(&output.stdout)?;
         ensure!(described["ports"][0]["active"].is_u64(), "{described}");
         Ok(())

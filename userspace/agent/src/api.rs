@@ -39,6 +39,7 @@ use crate::{
 };
 use failure::Failure;
 pub(crate) use flows::FLOWS_LIMIT;
+
 pub(crate) use socket::bind;
 
 /// What handlers share.

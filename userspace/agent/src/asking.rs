@@ -4,8 +4,8 @@ mod flows;
 
 use serde::Serialize;
 use tidegate_api::{
-    BackendRow, DeviceRow, EndpointRow, FlowRow, Flushed, FrontendRow, List, ServiceDescription, ServiceRow,
-    Status,
+    BackendRow, DeviceRow, EndpointRow, FlowRow, Flushed, FrontendRow, List, ServiceDescription,
+    ServiceRow, Status,
     explain::{ExplainRequest, Explanation},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -26,7 +26,10 @@ pub(crate) enum Question {
     FlushFlows(Box<FlowFilter>),
     Devices,
     Status,
-    Describe { namespace: String, name: String },
+    Describe {
+        namespace: String,
+        name: String,
+    },
     Explain(Box<ExplainRequest>),
 }
 

@@ -50,7 +50,7 @@ pub(crate) enum Command {
     /// A live table of Services and backends
     Top(commands::top::Args),
     /// What this kernel can do, and what it costs to lack the rest
-    Check(commands::check::Args),
+    Check(Box<commands::check::Args>),
     /// Flow state
     Flows(commands::flows::Args),
     /// The chained CNI plugin, run by a container runtime

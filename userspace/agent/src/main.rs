@@ -78,7 +78,7 @@ fn command(command: Command) -> Result<(), Failure> {
         Command::Explain(args) => commands::explain::run(args),
         Command::Monitor(args) => commands::monitor::run(args),
         Command::Top(args) => commands::top::run(args),
-        Command::Check(args) => commands::check::run(args),
+        Command::Check(args) => commands::check::run(*args),
         Command::Flows(args) => commands::flows::run(args),
         Command::Cni(args) => commands::cni::run(args),
         Command::Completion(args) => commands::completion::run(args),

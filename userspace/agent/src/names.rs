@@ -80,12 +80,6 @@ impl Names {
         self.services.get(&id)
     }
 
-    /// The backend with this id.
-    pub(crate) fn backend(&self, family: Family, id: u32) -> Option<&BackendName> {
-        let index = usize::try_from(id).ok()?;
-        self.of(family).get(index)?.as_ref()
-    }
-
     /// All backends of a family that have a name, by id.
     pub(crate) fn backends(&self, family: Family) -> impl Iterator<Item = (u32, &BackendName)> {
         let all = (0_u32..).zip(self.of(family));

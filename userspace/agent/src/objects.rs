@@ -108,7 +108,10 @@ impl Objects {
     }
 
     /// Tells what the reconcile loop has made of objects, and that the maps have them.
-    pub(crate) fn publish(&self, objects: impl IntoIterator<Item = (ObjectKey, Option<Arc<Object>>)>) {
+    pub(crate) fn publish(
+        &self,
+        objects: impl IntoIterator<Item = (ObjectKey, Option<Arc<Object>>)>,
+    ) {
         let mut view = self.view();
         view.set_published();
         for (key, object) in objects {

@@ -25,7 +25,7 @@ use crate::{
     preflight,
     reconcile::{Inputs, Reconciler, run},
     sockets::{self, Trigger},
-    sources::{Source, kubernetes, manifests},
+    sources::{Batch, Source, kubernetes, manifests},
     state::Allocator,
     sweep,
     watching::Watching,
@@ -58,13 +58,7 @@ pub(crate) async fn start(config: Config) -> Result<()> {
 
     let _state = take(&config.state_dir, "--state-dir")?;
     let allocator = Allocator::open(&config, &config.state_dir)?;
-    let node_ports = config.nodeport_range.first..=config.nodeport_range.last;
-    let objects = Objects::open(&config.state_dir, node_ports, for_objects)?;
-    if config.kubernetes.is_none() && config.manifests.is_empty() && objects.is_empty() {
-        tracing::warn!(
-            "no --manifests, no Kubernetes and no stored objects: what an earlier run left in the maps is removed"
-        );
-    }
+    let objects = open_objects(&config, for_objects)?;
     let devices = Arc::new(Devices::open(&config.state_dir)?);
     let (_socket, listener) = api::bind(&config.api, config.api_group.as_deref())?;
     let (asking, queries) = mpsc::channel(WAITING);
@@ -103,6 +97,18 @@ pub(crate) async fn start(config: Config) -> Result<()> {
     .await;
     server.abort();
     finish(&config)
+}
+
+/// The standalone store.
+fn open_objects(config: &Config, batches: mpsc::Sender<Batch>) -> Result<Objects> {
+    let node_ports = config.nodeport_range.first..=config.nodeport_range.last;
+    let objects = Objects::open(&config.state_dir, node_ports, batches)?;
+    if config.kubernetes.is_none() && config.manifests.is_empty() && objects.is_empty() {
+        tracing::warn!(
+            "no --manifests, no Kubernetes and no stored objects: what an earlier run left in the maps is removed"
+        );
+    }
+    Ok(objects)
 }
 
 /// Makes the directory, and holds it so that no second agent uses it.

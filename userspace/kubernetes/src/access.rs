@@ -98,8 +98,7 @@ impl Server {
     async fn kubeconfig(&self, path: &Path) -> Result<Config> {
         let shown = path.display();
         // Its own errors name a file too, but not always this one.
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
         if text.trim().is_empty() {
             bail!("{shown} is empty: it must hold a kubeconfig");
         }

@@ -101,7 +101,8 @@ fn has_endpoint(slices: &BTreeMap<String, Value>) -> bool {
     lists.flatten().any(|endpoint| {
         let condition = |name: &str| endpoint["conditions"][name].as_bool();
         let is_ready = condition("ready").unwrap_or(true);
-        let serves_last = condition("serving").unwrap_or(true) && condition("terminating") == Some(true);
+        let serves_last =
+            condition("serving").unwrap_or(true) && condition("terminating") == Some(true);
         let has_address = endpoint["addresses"]
             .as_array()
             .is_some_and(|it| !it.is_empty());
@@ -155,7 +156,8 @@ mod tests {
         take(&mut cord, Some(one.clone()));
         let other = format!("{FILE}-2");
         assert_eq!(
-            cord.take(Resource::EndpointSlices, other.clone(), Some(one)).len(),
+            cord.take(Resource::EndpointSlices, other.clone(), Some(one))
+                .len(),
             1
         );
         assert_eq!(take(&mut cord, None), vec![(FILE.to_owned(), None)]);
@@ -166,7 +168,10 @@ mod tests {
         let mut cord = Cord::default();
         let service = json!({"metadata": {"namespace": "default", "name": "kubernetes"}});
         let mut take = |object| cord.take(Resource::Services, OWN.to_owned(), object);
-        assert_eq!(take(Some(service.clone())), vec![(OWN.to_owned(), Some(service))]);
+        assert_eq!(
+            take(Some(service.clone())),
+            vec![(OWN.to_owned(), Some(service))]
+        );
         assert_eq!(take(None), vec![]);
     }
 

@@ -283,7 +283,7 @@ impl Follower {
 
     fn problem(&self, trouble: &Trouble) -> Problem {
         let meaning = match self.version {
-            _ if matches!(trouble, Trouble::Forbidden(_)) => "grant get, list and watch",
+            _ if matches!(trouble, Trouble::Forbidden(_)) => "grant list and watch",
             Some(_) => "what was known stays",
             None => "what the maps hold stays",
         };

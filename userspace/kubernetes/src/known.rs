@@ -142,7 +142,10 @@ impl Known {
     }
 
     fn lacks_node(&self) -> bool {
-        let has_any = self.versions.get(&Resource::Node).is_some_and(|it| !it.is_empty());
+        let has_any = self
+            .versions
+            .get(&Resource::Node)
+            .is_some_and(|it| !it.is_empty());
         !has_any && !self.problems.contains_key(&Resource::Node)
     }
 

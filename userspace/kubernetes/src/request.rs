@@ -154,7 +154,11 @@ impl Watch {
             match line.strip_suffix(b"\n") {
                 None if line.is_empty() => return Ok(None),
                 // Half a line is no event, even if it looks like one: it comes again.
-                None => return Err(Trouble::broken("the watch broke off in the middle of a line")),
+                None => {
+                    return Err(Trouble::broken(
+                        "the watch broke off in the middle of a line",
+                    ));
+                }
                 Some(text) if text.trim_ascii().is_empty() => {}
                 Some(text) => return event(text).map(Some),
             }

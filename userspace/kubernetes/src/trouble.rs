@@ -76,7 +76,10 @@ impl From<kube::Error> for Trouble {
 /// What wraps the cause says nothing that an operator knows.
 fn connecting(text: &str) -> String {
     match text.strip_prefix("client error (Connect): ") {
-        Some(cause) => format!("cannot connect: {}", cause.trim_start_matches("tcp connect error: ")),
+        Some(cause) => format!(
+            "cannot connect: {}",
+            cause.trim_start_matches("tcp connect error: ")
+        ),
         None => text.replacen("client error (SendRequest)", "the connection broke off", 1),
     }
 }
@@ -114,7 +117,8 @@ mod tests {
 
     #[test]
     fn a_busy_server_says_when_to_come_again() {
-        let object = json!({"code": 429, "message": "too many", "details": {"retryAfterSeconds": 7}});
+        let object =
+            json!({"code": 429, "message": "too many", "details": {"retryAfterSeconds": 7}});
         let busy = Trouble::Refused("too many (429)".to_owned(), Duration::from_secs(7));
         assert_eq!(Trouble::of_event(object), busy);
         let odd = Trouble::of_event(json!("nonsense"));

@@ -12,7 +12,13 @@ fn objects_and_their_numbers_are_there_after_a_kill() -> Result<()> {
     let all = list(objects(&svc, &[Ep::of(world.a(1))]));
     ask(&socket, "PUT", "/v1/snapshot", Some(&all), 200)?;
     let given = serde_json::json!({ "metadata": { "name": "given" }, "spec": { "ports": [{ "port": 80 }] } });
-    ask(&socket, "POST", "/v1/namespaces/default/services", Some(&given), 201)?;
+    ask(
+        &socket,
+        "POST",
+        "/v1/namespaces/default/services",
+        Some(&given),
+        201,
+    )?;
     let version = |list: &serde_json::Value| -> Result<u64> {
         let version = list["metadata"]["resourceVersion"].as_str();
         Ok(version.context("no version")?.parse()?)
@@ -29,7 +35,12 @@ fn objects_and_their_numbers_are_there_after_a_kill() -> Result<()> {
     for _ in 0..3 {
         world.replace_agent()?;
         // The agent is ready, so it has the maps as they were to be; nothing was empty meanwhile.
-        served_by(&world.a(2).ns, Proto::Tcp, svc.cluster(false), &[&world.a(1).name])?;
+        served_by(
+            &world.a(2).ns,
+            Proto::Tcp,
+            svc.cluster(false),
+            &[&world.a(1).name],
+        )?;
         let (after, again) = shown()?;
         ensure!(again == items, "{again} after {items}");
         ensure!(after >= before, "version {after} after {before}");
@@ -55,7 +66,15 @@ fn a_kill_in_the_middle_of_changes_leaves_one_of_the_states() -> Result<()> {
                             "spec": { "clusterIP": format!("10.96.1.{number}"), "ports": ports },
                         })
                     });
-                    if ask(&socket, "PUT", "/v1/snapshot", Some(&list(items.collect())), 200).is_err() {
+                    if ask(
+                        &socket,
+                        "PUT",
+                        "/v1/snapshot",
+                        Some(&list(items.collect())),
+                        200,
+                    )
+                    .is_err()
+                    {
                         break;
                     }
                     answered = count;
@@ -72,7 +91,10 @@ fn a_kill_in_the_middle_of_changes_leaves_one_of_the_states() -> Result<()> {
         let port = |item: &serde_json::Value| item["spec"]["ports"][0]["port"].as_u64();
         let first = items.first().and_then(port).unwrap_or(0);
         ensure!(items.len() == 100 || answered == 0, "{} items", items.len());
-        ensure!(items.iter().all(|item| port(item) == Some(first)), "mixed states");
+        ensure!(
+            items.iter().all(|item| port(item) == Some(first)),
+            "mixed states"
+        );
         ensure!(
             first == answered || first == answered + 1,
             "state {first}, and {answered} was answered last"
@@ -88,7 +110,11 @@ fn a_damaged_store_ends_the_start_with_one_line() -> Result<()> {
     std::fs::write(state.join("objects.log"), "something else entirely\n")?;
     let output = world.spec.command().output()?;
     let said = String::from_utf8(output.stderr)?;
-    ensure!(output.status.code() == Some(1), "{:?}: {said}", output.status);
+    ensure!(
+        output.status.code() == Some(1),
+        "{:?}: {said}",
+        output.status
+    );
     ensure!(said.lines().count() == 1, "not one line: {said}");
     for part in ["objects.log is damaged", "restore it from a backup"] {
         ensure!(said.contains(part), "{said}");

@@ -11,7 +11,12 @@ fn flows_are_filtered_and_flushed_both_records_of_each() -> Result<()> {
     let (socket, one, two) = (socket(&world)?, Svc::new("one", 1), Svc::new("two", 2));
     for svc in [&one, &two] {
         world.put(svc, &[Ep::of(world.a(1))])?;
-        served_by(&world.a(2).ns, Proto::Udp, svc.cluster(false), &[&world.a(1).name])?;
+        served_by(
+            &world.a(2).ns,
+            Proto::Udp,
+            svc.cluster(false),
+            &[&world.a(1).name],
+        )?;
     }
     let count = |filter: &str| -> Result<usize> {
         let list = ask(&socket, "GET", &format!("/v1/flows?{filter}"), None, 200)?;
@@ -21,13 +26,23 @@ fn flows_are_filtered_and_flushed_both_records_of_each() -> Result<()> {
         let status = ask(&socket, "GET", "/v1/status", None, 200)?;
         let maps = status["maps"].as_array().context("no maps")?;
         let row = maps.iter().find(|row| row["name"] == "flows4");
-        row.and_then(|row| row["used"].as_u64()).context("no flows4")
+        row.and_then(|row| row["used"].as_u64())
+            .context("no flows4")
     };
     let client = world.a(2).v4;
     ensure!(count("proto=udp&service=one")? >= 1, "no flow of one");
-    ensure!(count(&format!("client={client}&service=one"))? >= 1, "not by client");
-    ensure!(count("client=203.0.113.0/24")? == 0, "clients that are none");
-    ensure!(count(&format!("frontend={}", two.cluster(false)))? >= 1, "not by frontend");
+    ensure!(
+        count(&format!("client={client}&service=one"))? >= 1,
+        "not by client"
+    );
+    ensure!(
+        count("client=203.0.113.0/24")? == 0,
+        "clients that are none"
+    );
+    ensure!(
+        count(&format!("frontend={}", two.cluster(false)))? >= 1,
+        "not by frontend"
+    );
     ask(&socket, "DELETE", "/v1/flows", None, 400)?;
     ask(&socket, "GET", "/v1/flows?client=nobody", None, 400)?;
     let others = count("service=two")?;
@@ -41,5 +56,10 @@ fn flows_are_filtered_and_flushed_both_records_of_each() -> Result<()> {
         ensure!(used == 0, "{used} records are left");
         Ok(())
     })?;
-    served_by(&world.a(2).ns, Proto::Udp, one.cluster(false), &[&world.a(1).name])
+    served_by(
+        &world.a(2).ns,
+        Proto::Udp,
+        one.cluster(false),
+        &[&world.a(1).name],
+    )
 }

@@ -2,10 +2,14 @@
 //! of its own would.
 
 mod crash;
+mod disk;
 mod drive;
 mod flush;
 #[path = "../cni/http.rs"]
 mod http;
+#[path = "../cni/pod.rs"]
+#[expect(dead_code, reason = "what only plugins need")]
+mod pod;
 
 use std::path::{Path, PathBuf};
 

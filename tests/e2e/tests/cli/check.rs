@@ -26,23 +26,40 @@ fn on_a_kernel_that_can_run_the_agent_nothing_that_is_needed_is_missing() -> Res
     let world = world()?;
     // With an agent that runs: nothing of it is disturbed.
     let before = world.frontends()?;
-    let report = check(&world, &["--uplink", "eth0", "-o", "json"])?.ok()?.json()?;
+    let report = check(&world, &["--uplink", "eth0", "-o", "json"])?
+        .ok()?
+        .json()?;
     ensure!(report["ok"] == true, "{report}");
     for item in report["items"].as_array().context("no items")? {
         let fields = ["name", "needed", "state", "found", "costs", "remedy"];
         ensure!(fields.iter().all(|field| !item[field].is_null()), "{item}");
         ensure!(item["needed"] == false || item["state"] == "ok", "{item}");
     }
-    for name in ["rights", "bpf(2)", "ring buffer", "tidegate's programs", "tcx", "no rules of kube-proxy"] {
+    for name in [
+        "rights",
+        "bpf(2)",
+        "ring buffer",
+        "tidegate's programs",
+        "tcx",
+        "no rules of kube-proxy",
+    ] {
         ensure!(item(&report, name)?["state"] == "ok", "{report}");
     }
     let uplink = item(&report, "uplink")?;
-    ensure!(uplink["found"].as_str().is_some_and(|it| it.starts_with("eth0")), "{uplink}");
+    ensure!(
+        uplink["found"]
+            .as_str()
+            .is_some_and(|it| it.starts_with("eth0")),
+        "{uplink}"
+    );
     let xdp = item(&report, "XDP at eth0")?;
     ensure!(xdp["state"] == "missing" && xdp["needed"] == false, "{xdp}");
     ensure!(world.frontends()? == before);
     let text = check(&world, &["--uplink", "eth0"])?.ok()?.out;
-    ensure!(text.ends_with("everything that tidegate needs is there\n"), "{text}");
+    ensure!(
+        text.ends_with("everything that tidegate needs is there\n"),
+        "{text}"
+    );
     Ok(())
 }
 
@@ -52,7 +69,10 @@ fn something_needed_that_is_missing_is_code_1_and_named_in_one_line() -> Result<
     let ran = check(&world, &["--bpffs", "/tmp/no/bpffs/here", "-o", "json"])?;
     let ran = ran.fails(1, "needed and missing: bpffs")?;
     let report = ran.json()?;
-    ensure!(report["ok"] == false && item(&report, "bpffs")?["state"] == "missing", "{report}");
+    ensure!(
+        report["ok"] == false && item(&report, "bpffs")?["state"] == "missing",
+        "{report}"
+    );
     Ok(())
 }
 
@@ -73,7 +93,8 @@ fn what_kube_proxy_has_left_behind_is_found() -> Result<()> {
     let found = found?;
     ensure!(
         found["state"] == "missing"
-            && found["found"] == "1 chains in table kube-proxy of nftables; 1 chains in table nat of nftables",
+            && found["found"]
+                == "1 chains in table kube-proxy of nftables; 1 chains in table nat of nftables",
         "{found}"
     );
     Ok(())

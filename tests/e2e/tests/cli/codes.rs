@@ -51,6 +51,7 @@ fn bad_usage_is_code_2() -> Result<()> {
         &["flows", "flush"],
         &["flows", "flush", "--all", "--client", "192.0.2.1"],
         &["flows", "flush", "--client", "x"],
+        &["get", "services", "--client", "192.0.2.1"],
         &["completion", "tcsh"],
         &["completion", "man"],
         &["detach", "--nosuch"],
@@ -58,7 +59,10 @@ fn bad_usage_is_code_2() -> Result<()> {
     ] {
         let ran = finish(alone(args)?, "")?;
         anyhow::ensure!(ran.code == Some(2), "{args:?}: {ran:?}");
-        anyhow::ensure!(!ran.err.is_empty() && ran.out.is_empty(), "{args:?}: {ran:?}");
+        anyhow::ensure!(
+            !ran.err.is_empty() && ran.out.is_empty(),
+            "{args:?}: {ran:?}"
+        );
     }
     Ok(())
 }
@@ -86,7 +90,13 @@ fn without_an_agent_every_command_that_asks_one_ends_with_code_3() -> Result<()>
                 &["apply", "-f", file],
                 &["delete", "-f", file],
                 &["delete", "service", "default/web"],
-                &["explain", "--from", "192.0.2.1:1000", "--to", "10.96.0.1:80/tcp"],
+                &[
+                    "explain",
+                    "--from",
+                    "192.0.2.1:1000",
+                    "--to",
+                    "10.96.0.1:80/tcp",
+                ],
                 &["monitor"],
                 &["flows", "flush", "--all"],
             ] {
@@ -109,7 +119,10 @@ fn who_may_not_use_the_socket_is_told_so_with_code_1() -> Result<()> {
     let cli = world.spec.cli(["status"]);
     let socket = cli.get_args().last().context("no socket")?.to_owned();
     let metadata = fs::metadata(&socket)?;
-    anyhow::ensure!(metadata.mode() & 0o777 == 0o660 && metadata.uid() == 0, "{metadata:?}");
+    anyhow::ensure!(
+        metadata.mode() & 0o777 == 0o660 && metadata.uid() == 0,
+        "{metadata:?}"
+    );
     // Everybody may reach the binary and the socket's directory; only the socket says no.
     let dir = std::env::temp_dir().join(format!("tidegate-nobody-{}", std::process::id()));
     fs::create_dir_all(&dir)?;
@@ -131,11 +144,13 @@ fn who_may_not_use_the_socket_is_told_so_with_code_1() -> Result<()> {
 #[test]
 fn what_does_not_exist_is_code_1_and_one_line() -> Result<()> {
     let world = world()?;
-    run(&world, &["get", "services", "default/nosuch"])?.fails(1, "default/nosuch: nothing found")?;
+    run(&world, &["get", "services", "default/nosuch"])?
+        .fails(1, "default/nosuch: nothing found")?;
     run(&world, &["describe", "service", "default/nosuch"])?
         .fails(1, "there is no Service default/nosuch")?;
     run(&world, &["delete", "service", "default/nosuch"])?.fails(1, "default/nosuch")?;
-    run(&world, &["apply", "-f", "/nonexistent.yaml"])?.fails(1, "cannot read /nonexistent.yaml")?;
+    run(&world, &["apply", "-f", "/nonexistent.yaml"])?
+        .fails(1, "cannot read /nonexistent.yaml")?;
     Ok(())
 }
 
@@ -149,12 +164,16 @@ fn a_reader_that_has_seen_enough_is_no_failure() -> Result<()> {
         .spawn()?;
     drop(child.stdout.take());
     let output = child.wait_with_output()?;
-    anyhow::ensure!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    anyhow::ensure!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}"
+    );
     Ok(())
 }
 
 #[test]
-fn help_of_every_command_succeeds_and_shows_examples_where_there_are_flags_to_combine() -> Result<()> {
+fn help_of_every_command_succeeds_and_shows_examples_where_there_are_flags_to_combine() -> Result<()>
+{
     for args in [
         &["get", "--help"][..],
         &["status", "--help"],

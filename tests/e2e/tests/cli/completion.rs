@@ -32,7 +32,13 @@ fn there_is_a_man_page_for_each_command() -> Result<()> {
     let run = fs::read_to_string(dir.join("tidegate-run.1"));
     fs::remove_dir_all(&dir)?;
     written?;
-    for page in ["tidegate.1", "tidegate-run.1", "tidegate-get.1", "tidegate-flows-flush.1", "tidegate-detach.1"] {
+    for page in [
+        "tidegate.1",
+        "tidegate-run.1",
+        "tidegate-get.1",
+        "tidegate-flows-flush.1",
+        "tidegate-detach.1",
+    ] {
         ensure!(pages.iter().any(|it| it == page), "no {page}: {pages:?}");
     }
     ensure!(run?.contains("masquerade\\-ports"));

@@ -2,13 +2,15 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use tidegate_e2e::{Ep, Svc, ask_many, Proto, soon};
+use tidegate_e2e::{Ep, Proto, Svc, ask_many, soon};
 
 use crate::{ran::run, world};
 
 fn port<'a>(described: &'a Value, name: &str, family: &str) -> Result<&'a Value> {
     let ports = described["ports"].as_array().context("no ports")?;
-    let found = ports.iter().find(|port| port["name"] == name && port["family"] == family);
+    let found = ports
+        .iter()
+        .find(|port| port["name"] == name && port["family"] == family);
     found.with_context(|| format!("no {name} {family}: {described}"))
 }
 
@@ -21,16 +23,33 @@ fn everything_about_a_service_is_told_and_why_each_endpoint_is_used_or_not() -> 
         .affinity(600)
         .external_policy("Local")
         .spec("loadBalancerSourceRanges", json!(["192.168.1.0/24"]));
-    let endpoints = [Ep::of(world.a(1)), Ep::of(world.b(1)), Ep::of(world.a(2)).unready()];
+    let endpoints = [
+        Ep::of(world.a(1)),
+        Ep::of(world.b(1)),
+        Ep::of(world.a(2)).unready(),
+    ];
     world.put(&svc, &endpoints)?;
-    let described = run(&world, &["describe", "service", "default/told", "-o", "json"])?.ok()?.json()?;
-    let same = run(&world, &["describe", "svc", "told", "-n", "default", "-o", "json"])?.ok()?.json()?;
+    let described = run(
+        &world,
+        &["describe", "service", "default/told", "-o", "json"],
+    )?
+    .ok()?
+    .json()?;
+    let same = run(
+        &world,
+        &["describe", "svc", "told", "-n", "default", "-o", "json"],
+    )?
+    .ok()?
+    .json()?;
     ensure!(described["name"] == same["name"], "{same}");
     for (field, value) in [
         ("type", json!("LoadBalancer")),
         ("namespace", json!("default")),
         ("clusterIps", json!(["10.96.0.31", "fd00:96::1f"])),
-        ("loadBalancerIps", json!(["198.51.100.31", "2001:db8:51::1f"])),
+        (
+            "loadBalancerIps",
+            json!(["198.51.100.31", "2001:db8:51::1f"]),
+        ),
         ("externalIps", json!(["203.0.113.31", "2001:db8:cb::1f"])),
         ("externalTrafficPolicy", json!("Local")),
         ("internalTrafficPolicy", json!("Cluster")),
@@ -39,40 +58,89 @@ fn everything_about_a_service_is_told_and_why_each_endpoint_is_used_or_not() -> 
         ("notServed", json!(null)),
         ("problems", json!([])),
     ] {
-        ensure!(described[field] == value, "{field}: {} is not {value}", described[field]);
+        ensure!(
+            described[field] == value,
+            "{field}: {} is not {value}",
+            described[field]
+        );
     }
-    ensure!(described["source"].as_str().is_some_and(|it| it.contains("told.json")), "{described}");
+    ensure!(
+        described["source"]
+            .as_str()
+            .is_some_and(|it| it.contains("told.json")),
+        "{described}"
+    );
     let tcp = port(&described, "tcp", "IPv4")?;
-    ensure!(tcp["port"] == 80 && tcp["nodePort"] == 30_031 && tcp["serviceId"].is_u64(), "{tcp}");
+    ensure!(
+        tcp["port"] == 80 && tcp["nodePort"] == 30_031 && tcp["serviceId"].is_u64(),
+        "{tcp}"
+    );
     let frontends = tcp["frontends"].as_array().context("no frontends")?;
     for (kind, address, ranges, local_only) in [
         ("ClusterIP", "10.96.0.31", json!([]), false),
         ("NodePort", "192.168.1.2", json!([]), true),
-        ("LoadBalancer", "198.51.100.31", json!(["192.168.1.0/24"]), true),
+        (
+            "LoadBalancer",
+            "198.51.100.31",
+            json!(["192.168.1.0/24"]),
+            true,
+        ),
         ("ExternalIP", "203.0.113.31", json!([]), true),
     ] {
-        let row = frontends.iter().find(|row| row["kind"] == kind && row["address"] == address);
+        let row = frontends
+            .iter()
+            .find(|row| row["kind"] == kind && row["address"] == address);
         let row = row.with_context(|| format!("no {kind} {address}: {frontends:?}"))?;
         ensure!(
-            row["sourceRanges"] == ranges && row["localOnly"] == local_only && row["affinitySeconds"] == 600,
+            row["sourceRanges"] == ranges
+                && row["localOnly"] == local_only
+                && row["affinitySeconds"] == 600,
             "{row}"
         );
     }
     let rows = tcp["endpoints"].as_array().context("no endpoints")?;
     let row = |pod: &tidegate_rig::Pod| {
         let address = json!(pod.addresses()[0]);
-        rows.iter().find(|row| row["address"] == address).context("no such endpoint")
+        rows.iter()
+            .find(|row| row["address"] == address)
+            .context("no such endpoint")
     };
     let (here, there, unready) = (row(world.a(1))?, row(world.b(1))?, row(world.a(2))?);
-    ensure!(here["usedLocal"] == true && here["local"] == true && here["backendId"].is_u64(), "{here}");
-    ensure!(there["usedCluster"] == true && there["usedLocal"] == false, "{there}");
-    ensure!(unready["usedCluster"] == false && unready["backendId"].is_null(), "{unready}");
-    ensure!(unready["why"].as_str().is_some_and(|it| it.contains("not ready")), "{unready}");
-    ensure!(here["sources"] == json!(["EndpointSlice default/told-all-ipv4"]), "{here}");
-    let text = run(&world, &["describe", "service", "default/told"])?.ok()?.out;
+    ensure!(
+        here["usedLocal"] == true && here["local"] == true && here["backendId"].is_u64(),
+        "{here}"
+    );
+    ensure!(
+        there["usedCluster"] == true && there["usedLocal"] == false,
+        "{there}"
+    );
+    ensure!(
+        unready["usedCluster"] == false && unready["backendId"].is_null(),
+        "{unready}"
+    );
+    ensure!(
+        unready["why"]
+            .as_str()
+            .is_some_and(|it| it.contains("not ready")),
+        "{unready}"
+    );
+    ensure!(
+        here["sources"] == json!(["EndpointSlice default/told-all-ipv4"]),
+        "{here}"
+    );
+    let text = run(&world, &["describe", "service", "default/told"])?
+        .ok()?
+        .out;
     for word in [
-        "Name:", "External Traffic Policy:  Local", "Session Affinity:         ClientIP, 600 s",
-        "Port tcp 80/TCP IPv4", "Frontends:", "Endpoints:", "nodea (here)", "nodeb", "not ready",
+        "Name:",
+        "External Traffic Policy:  Local",
+        "Session Affinity:         ClientIP, 600 s",
+        "Port tcp 80/TCP IPv4",
+        "Frontends:",
+        "Endpoints:",
+        "nodea (here)",
+        "nodeb",
+        "not ready",
         "Problems\n  none",
     ] {
         ensure!(text.contains(word), "no {word:?}: {text}");
@@ -88,7 +156,9 @@ fn traffic_is_counted_for_each_port_and_endpoint() -> Result<()> {
     let to = svc.node_port(world.node_address(false));
     let _answers = world.scene.client.run(|| ask_many(Proto::Udp, to, 5))?;
     soon(|| {
-        let described = run(&world, &["describe", "service", "busy", "-o", "json"])?.ok()?.json()?;
+        let described = run(&world, &["describe", "service", "busy", "-o", "json"])?
+            .ok()?
+            .json()?;
         let udp = port(&described, "udp", "IPv4")?;
         let endpoint = &udp["endpoints"][0];
         for counted in [&udp["traffic"], &endpoint["traffic"]] {
@@ -111,16 +181,28 @@ fn a_service_that_is_not_served_says_why_and_its_problems_are_its_own() -> Resul
         .spec("clusterIP", json!("None"))
         .spec("clusterIPs", json!(["None"]));
     world.put(&headless, &[])?;
-    let described = run(&world, &["describe", "service", "headless", "-o", "json"])?.ok()?.json()?;
-    ensure!(described["notServed"].as_str().is_some_and(|it| it.contains("headless")), "{described}");
+    let described = run(&world, &["describe", "service", "headless", "-o", "json"])?
+        .ok()?
+        .json()?;
+    ensure!(
+        described["notServed"]
+            .as_str()
+            .is_some_and(|it| it.contains("headless")),
+        "{described}"
+    );
     ensure!(described["ports"] == json!([]), "{described}");
     // The second Service that wants a clusterIP is told, the first is not.
     let (first, second) = (Svc::internal("first", 34), Svc::internal("first-2", 34));
     world.put(&first, &[])?;
     world.put(&second, &[])?;
     let problems = |name: &str| -> Result<usize> {
-        let described = run(&world, &["describe", "service", name, "-o", "json"])?.ok()?.json()?;
-        Ok(described["problems"].as_array().context("no problems")?.len())
+        let described = run(&world, &["describe", "service", name, "-o", "json"])?
+            .ok()?
+            .json()?;
+        Ok(described["problems"]
+            .as_array()
+            .context("no problems")?
+            .len())
     };
     ensure!(problems("first-2")? > 0);
     for svc in [&headless, &first, &second] {

@@ -10,7 +10,14 @@ fn every_list_shows_in_every_format() -> Result<()> {
     let world = world()?;
     let svc = Svc::new("formats", 21);
     world.put(&svc, &[Ep::of(world.a(1))])?;
-    for what in ["services", "endpoints", "frontends", "backends", "flows", "devices"] {
+    for what in [
+        "services",
+        "endpoints",
+        "frontends",
+        "backends",
+        "flows",
+        "devices",
+    ] {
         let list = run(&world, &["get", what, "-o", "json"])?.ok()?.json()?;
         let rows = list["items"].as_array().context("no items")?.len();
         for format in ["table", "wide"] {
@@ -18,7 +25,10 @@ fn every_list_shows_in_every_format() -> Result<()> {
             // Headings and rows, or one line that says that there are none.
             let lines = text.lines().count();
             // Others write meanwhile: devices and flows come and go.
-            ensure!(lines == rows + 1 || what == "flows", "{what}: {rows} rows\n{text}");
+            ensure!(
+                lines == rows + 1 || what == "flows",
+                "{what}: {rows} rows\n{text}"
+            );
         }
         let yaml = run(&world, &["get", what, "-o", "yaml"])?.ok()?.out;
         ensure!(yaml.starts_with("items:"), "{yaml}");
@@ -54,7 +64,10 @@ fn names_namespaces_and_aliases_choose_rows() -> Result<()> {
         &["get", "frontends", "10.96.0.22"],
     ] {
         // The clusterIP's own entry has no Service.
-        let found: Vec<String> = names(args)?.into_iter().filter(|it| !it.is_empty()).collect();
+        let found: Vec<String> = names(args)?
+            .into_iter()
+            .filter(|it| !it.is_empty())
+            .collect();
         ensure!(found == ["chosen"], "{args:?}: {found:?}");
     }
     let both = names(&["get", "services", "chosen", "other"])?;

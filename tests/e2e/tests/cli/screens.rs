@@ -29,7 +29,10 @@ fn no_line_is_wider_than_the_terminal() -> Result<()> {
             for line in text.lines() {
                 // A path that is longer than the terminal is left whole, for who copies it.
                 let has_room = line.chars().count() <= usize::from(columns);
-                ensure!(has_room || line.contains("/manifests/"), "{args:?} at {columns}: {line}");
+                ensure!(
+                    has_room || line.contains("/manifests/"),
+                    "{args:?} at {columns}: {line}"
+                );
             }
         }
     }
@@ -38,7 +41,10 @@ fn no_line_is_wider_than_the_terminal() -> Result<()> {
     ensure!(!narrow?.contains(&svc.name) && broad?.contains(&svc.name));
     // Who asks for everything gets it.
     let wide = plain(&shown(&world, &["get", "services", "-o", "wide"], 80)?);
-    ensure!(wide.contains(&svc.name) && wide.contains("SOURCE"), "{wide}");
+    ensure!(
+        wide.contains(&svc.name) && wide.contains("SOURCE"),
+        "{wide}"
+    );
     world.remove(&svc)
 }
 
@@ -47,12 +53,24 @@ fn colours_are_for_terminals_only_unless_somebody_says_otherwise() -> Result<()>
     let world = world()?;
     let has_colours = |text: &str| text.contains('\u{1b}');
     ensure!(has_colours(&shown(&world, &["get", "devices"], 80)?));
-    ensure!(!has_colours(&shown(&world, &["get", "devices", "--color", "never"], 80)?));
+    ensure!(!has_colours(&shown(
+        &world,
+        &["get", "devices", "--color", "never"],
+        80
+    )?));
     let mut command = world.spec.cli(["get", "devices"]);
     command.env("NO_COLOR", "1");
     ensure!(!has_colours(&on_terminal(command, 80)?));
     ensure!(!has_colours(&run(&world, &["get", "devices"])?.ok()?.out));
-    ensure!(has_colours(&run(&world, &["get", "devices", "--color", "always"])?.ok()?.out));
-    ensure!(!has_colours(&shown(&world, &["get", "devices", "-o", "json"], 80)?));
+    ensure!(has_colours(
+        &run(&world, &["get", "devices", "--color", "always"])?
+            .ok()?
+            .out
+    ));
+    ensure!(!has_colours(&shown(
+        &world,
+        &["get", "devices", "-o", "json"],
+        80
+    )?));
     Ok(())
 }

@@ -20,8 +20,19 @@ fn the_status_names_sources_and_how_long_the_last_sync_took() -> Result<()> {
     );
     let text = run(&world, &["status"])?.ok()?.out;
     for word in [
-        "Node:", "nodea", "Last sync:", ", took ", "Sources:", "manifests (read)", "Devices", "eth0",
-        "virtual device", "Maps", "frontends4", "CAPACITY", "Problems",
+        "Node:",
+        "nodea",
+        "Last sync:",
+        ", took ",
+        "Sources:",
+        "manifests (read)",
+        "Devices",
+        "eth0",
+        "virtual device",
+        "Maps",
+        "frontends4",
+        "CAPACITY",
+        "Problems",
     ] {
         ensure!(text.contains(word), "no {word}: {text}");
     }
@@ -36,7 +47,9 @@ fn what_cannot_be_read_is_a_problem_with_its_place() -> Result<()> {
     world.spec.manifests.put_text("broken.yaml", "kind: [\n")?;
     tidegate_e2e::soon(|| {
         let text = run(&world, &["status"])?.ok()?.out;
-        let has = text.lines().any(|line| line.starts_with("  - ") && line.contains("broken.yaml: document 1"));
+        let has = text
+            .lines()
+            .any(|line| line.starts_with("  - ") && line.contains("broken.yaml: document 1"));
         ensure!(has, "{text}");
         Ok(())
     })?;

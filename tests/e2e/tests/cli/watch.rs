@@ -55,7 +55,10 @@ fn a_watch_in_json_is_one_event_a_line() -> Result<()> {
     let world = world()?;
     let svc = Svc::internal("watched", 51);
     world.put(&svc, &[Ep::of(world.a(1))])?;
-    let mut watch = Watching::start(&world, &["get", "endpoints", "watched", "--watch", "-o", "json"])?;
+    let mut watch = Watching::start(
+        &world,
+        &["get", "endpoints", "watched", "--watch", "-o", "json"],
+    )?;
     // TCP and UDP in two families.
     for _ in 0..4 {
         let (kind, row) = watch.next_event()?;
@@ -69,7 +72,10 @@ fn a_watch_in_json_is_one_event_a_line() -> Result<()> {
     world.remove(&svc)?;
     for _ in 0..4 {
         let (kind, row) = watch.next_event()?;
-        ensure!(kind == "DELETED" && row["service"] == "watched", "{kind} {row}");
+        ensure!(
+            kind == "DELETED" && row["service"] == "watched",
+            "{kind} {row}"
+        );
     }
     Ok(())
 }

@@ -108,7 +108,11 @@ fn what_cannot_be_declared_is_refused_and_changes_nothing() -> Result<()> {
         ("lo", pod.clone(), "the loopback is not attached to"),
         ("a%2Fb", pod.clone(), "no name of a device"),
         ("sixteen-letters0", pod.clone(), "more than 15 bytes"),
-        ("x0", json!({ "addresses": ["10.0.0.1/24"] }), "invalid IP address"),
+        (
+            "x0",
+            json!({ "addresses": ["10.0.0.1/24"] }),
+            "invalid IP address",
+        ),
         ("x0", json!({ "colour": "red" }), "colour"),
         (
             "x0",

@@ -1,6 +1,7 @@
 //! `tidegate cni` as a runtime runs it, after a plugin that made the pod's link; and devices that a
 //! program declares at the socket.
 
+mod alone;
 mod away;
 mod declared;
 mod forgotten;

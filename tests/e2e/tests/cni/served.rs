@@ -150,3 +150,38 @@ fn a_device_without_another_end_on_this_host_is_refused_and_said_why() -> Result
     run(&world, "ADD", &pod)?.failed(7, "needs a veth pair")?;
     pod.ns.ip("link del eth0")
 }
+
+#[test]
+fn many_pods_that_start_at_once_are_all_served_when_their_add_returns() -> Result<()> {
+    let mut world = world()?;
+    let pods = (31..43).map(|number| Pod::routed(&mut world, number));
+    let pods = pods.collect::<Result<Vec<_>>>()?;
+    let svc = Svc::new("many", 31);
+    world.put(&svc, &[Ep::of(world.b(1))])?;
+    let (world, svc) = (&*world, &svc);
+    std::thread::scope(|scope| -> Result<()> {
+        let start = |pod| {
+            scope.spawn(move || {
+                run(world, "ADD", pod)?.ok()?;
+                served_by(&pod.ns, Proto::Udp, svc.cluster(false), &[&world.b(1).name])?;
+                run(world, "CHECK", pod)?.ok()?;
+                run(world, "DEL", pod)?.ok()
+            })
+        };
+        let starting: Vec<_> = pods.iter().map(start).collect();
+        for it in starting {
+            let ended = it.join().map_err(|_panic| anyhow::anyhow!("a panic"))?;
+            ended.map(|_nothing| ())?;
+        }
+        Ok(())
+    })?;
+    for pod in &pods {
+        ensure!(
+            row(world, &pod.device)?.is_none(),
+            "{} is still there",
+            pod.device
+        );
+        pod.remove_link()?;
+    }
+    Ok(())
+}

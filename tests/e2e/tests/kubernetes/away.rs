@@ -14,8 +14,13 @@ use crate::{
 fn says_that_it_is_away(cluster: &Cluster, what_stays: &str) -> Result<()> {
     eventually(|| {
         let problems = cluster.problems()?;
-        let line = problems.iter().find(|it| it.starts_with("Kubernetes API: cannot read services"));
-        ensure!(line.is_some_and(|it| it.ends_with(what_stays)), "{problems:?}");
+        let line = problems
+            .iter()
+            .find(|it| it.starts_with("Kubernetes API: cannot read services"));
+        ensure!(
+            line.is_some_and(|it| it.ends_with(what_stays)),
+            "{problems:?}"
+        );
         Ok(())
     })
 }
@@ -48,7 +53,10 @@ fn rule_5_1_8_and_5_1_9_and_5_1_10_an_agent_that_starts_while_the_server_is_away
 -> Result<()> {
     let mut cluster = Cluster::new()?;
     let svc = [Svc::new("web", 1)];
-    cluster.put(&svc[0], &[Ep::of(cluster.world.a(1)), Ep::of(cluster.world.b(1))]);
+    cluster.put(
+        &svc[0],
+        &[Ep::of(cluster.world.a(1)), Ep::of(cluster.world.b(1))],
+    );
     eventually(|| compare(&cluster))?;
     let dialler = Dialler::start(&cluster.world, &svc);
     cluster.server.away(true);
@@ -83,7 +91,9 @@ fn rule_1_2_3_a_server_that_shows_services_and_no_slices_empties_nothing() -> Re
     let outcome = (|| {
         eventually(|| {
             let problems = cluster.problems()?;
-            let is_told = problems.iter().any(|it| it.contains("cannot read endpointslices"));
+            let is_told = problems
+                .iter()
+                .any(|it| it.contains("cannot read endpointslices"));
             ensure!(is_told, "{problems:?}");
             Ok(())
         })?;
@@ -116,7 +126,9 @@ fn rule_2_2_8_the_zone_of_the_own_node_narrows_the_choice() -> Result<()> {
     let name = cluster.world.scene.a.name;
     for (zone, pod) in [("there", cluster.world.b(1)), ("here", cluster.world.a(1))] {
         let labels = json!({"topology.kubernetes.io/zone": zone});
-        cluster.server.put(json!({"apiVersion": "v1", "kind": "Node",
+        cluster
+            .server
+            .put(json!({"apiVersion": "v1", "kind": "Node",
             "metadata": {"name": name, "labels": labels}}));
         eventually(|| {
             let list = spec.get("endpoints")?;
@@ -124,11 +136,19 @@ fn rule_2_2_8_the_zone_of_the_own_node_narrows_the_choice() -> Result<()> {
             let used = rows.filter(|it| it["usedCluster"] == true);
             let all: Vec<_> = used.map(|it| it["address"].clone()).collect();
             let own = pod.addresses().map(|it| json!(it));
-            ensure!(!all.is_empty() && all.iter().all(|it| own.contains(it)), "{all:?}");
+            ensure!(
+                !all.is_empty() && all.iter().all(|it| own.contains(it)),
+                "{all:?}"
+            );
             Ok(())
         })?;
         for v6 in [false, true] {
-            served_by(&cluster.world.a(2).ns, Proto::Tcp, svc.cluster(v6), &[&pod.name])?;
+            served_by(
+                &cluster.world.a(2).ns,
+                Proto::Tcp,
+                svc.cluster(v6),
+                &[&pod.name],
+            )?;
         }
     }
     Ok(())

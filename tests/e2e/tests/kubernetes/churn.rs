@@ -24,7 +24,10 @@ fn rule_5_1_1_and_5_1_9_and_5_1_10_two_thousand_services_change_while_the_watch_
 -> Result<()> {
     let cluster = Cluster::new()?;
     let stable = [Svc::new("stable-1", 1), Svc::new("stable-2", 2)];
-    cluster.put(&stable[0], &[Ep::of(cluster.world.a(1)), Ep::of(cluster.world.b(1))]);
+    cluster.put(
+        &stable[0],
+        &[Ep::of(cluster.world.a(1)), Ep::of(cluster.world.b(1))],
+    );
     cluster.put(&stable[1], &[Ep::of(cluster.world.b(2))]);
     eventually(|| compare(&cluster))?;
     let dialler = Dialler::start(&cluster.world, &stable);
@@ -58,13 +61,25 @@ fn rule_5_1_1_and_5_1_9_and_5_1_10_two_thousand_services_change_while_the_watch_
     dialler.some_more(100)?;
     let count = dialler.finish()?;
     let services = server.objects(Kind::Service).len();
-    eprintln!("{services} Services at the end, {cut} watches cut, {count} connections, none failed");
+    eprintln!(
+        "{services} Services at the end, {cut} watches cut, {count} connections, none failed"
+    );
     ensure!(services > SERVICES / 2, "too few are left to say anything");
-    ensure!(cut >= CUTS, "only {cut} watches were open when they were cut");
+    ensure!(
+        cut >= CUTS,
+        "only {cut} watches were open when they were cut"
+    );
     // Lists are for the start and for versions that have expired.
-    let lists = server.asked().iter().filter(|it| it.on == On::List(Kind::EndpointSlice)).count();
+    let lists = server
+        .asked()
+        .iter()
+        .filter(|it| it.on == On::List(Kind::EndpointSlice))
+        .count();
     let pages = lists_of(compactions);
-    ensure!(lists <= pages, "{lists} pages of lists, {compactions} compactions");
+    ensure!(
+        lists <= pages,
+        "{lists} pages of lists, {compactions} compactions"
+    );
     ensure!(cluster.problems()?.is_empty(), "{:?}", cluster.problems()?);
     Ok(())
 }
@@ -109,7 +124,7 @@ fn service_of(random: &mut Random, number: usize) -> Value {
     let mut ports: Vec<Value> = ports.collect();
     let mut kind = "ClusterIP";
     // A tenth of them can have one: numbers are given once.
-    if number % 10 == 0 && random.below(2) == 0 {
+    if number.is_multiple_of(10) && random.below(2) == 0 {
         kind = "NodePort";
         ports[0]["nodePort"] = json!(31_000 + number / 10);
     }

@@ -86,7 +86,11 @@ impl Cluster {
     pub(crate) fn problems(&self) -> Result<Vec<String>> {
         let status = self.world.spec.status()?;
         let lines = status["problems"].as_array().context("no problems")?;
-        Ok(lines.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        Ok(lines
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect())
     }
 
     /// Waits until all four watches are open.

@@ -22,9 +22,8 @@ pub(crate) fn compare(cluster: &Cluster) -> Result<()> {
         for (port, address, ready) in ports(service, &slices) {
             let name = text(&service["metadata"]["name"]);
             let proto = text(&port["protocol"]);
-            let of = |ip: &str, number: &Value| {
-                format!("{ip} {number} {proto} {name} {}", ready.len())
-            };
+            let of =
+                |ip: &str, number: &Value| format!("{ip} {number} {proto} {name} {}", ready.len());
             frontends.insert(of(&address, &port["port"]));
             if port["nodePort"].is_number() {
                 let family = usize::from(address.contains(':'));
@@ -54,13 +53,15 @@ fn ports<'a>(
         for port in list(&service["spec"]["ports"]) {
             let mut ready = BTreeSet::new();
             for slice in own.iter().filter(|it| it["addressType"] == family) {
-                let same = |it: &&Value| it["name"] == port["name"] && it["protocol"] == port["protocol"];
+                let same =
+                    |it: &&Value| it["name"] == port["name"] && it["protocol"] == port["protocol"];
                 for target in list(&slice["ports"]).filter(same) {
                     let endpoints = list(&slice["endpoints"]);
                     let usable = endpoints.filter(|it| it["conditions"]["ready"] == true);
-                    ready.extend(usable.map(|it| {
-                        format!("{} {}", text(&it["addresses"][0]), target["port"])
-                    }));
+                    ready.extend(
+                        usable
+                            .map(|it| format!("{} {}", text(&it["addresses"][0]), target["port"])),
+                    );
                 }
             }
             all.push((port, ip.clone(), ready));
@@ -73,7 +74,13 @@ fn listed_endpoints(cluster: &Cluster) -> Result<BTreeSet<Row>> {
     let used = |row: &&Value| row["usedCluster"] == true;
     let row = |row: &Value| {
         let of = |field: &str| text(&row[field]);
-        format!("{} {} {} {}", of("service"), of("proto"), of("address"), row["port"])
+        format!(
+            "{} {} {} {}",
+            of("service"),
+            of("proto"),
+            of("address"),
+            row["port"]
+        )
     };
     let rows = rows(cluster, "endpoints")?;
     Ok(rows.iter().filter(used).map(row).collect())
@@ -83,12 +90,16 @@ fn listed_endpoints(cluster: &Cluster) -> Result<BTreeSet<Row>> {
 /// whole clusterIP or for the loopback.
 fn listed_frontends(cluster: &Cluster) -> Result<BTreeSet<Row>> {
     let is_one = |row: &&Value| {
-        row["port"] != 0 && !["0.0.0.0", "::", "127.0.0.1", "::1"].contains(&&*text(&row["address"]))
+        row["port"] != 0
+            && !["0.0.0.0", "::", "127.0.0.1", "::1"].contains(&&*text(&row["address"]))
     };
     let row = |row: &Value| {
         let of = |field: &str| text(&row[field]);
         let (address, proto, service) = (of("address"), of("proto"), of("service"));
-        format!("{address} {} {proto} {service} {}", row["port"], row["backends"])
+        format!(
+            "{address} {} {proto} {service} {}",
+            row["port"], row["backends"]
+        )
     };
     let rows = rows(cluster, "frontends")?;
     Ok(rows.iter().filter(is_one).map(row).collect())

@@ -27,7 +27,12 @@ fn rule_1_2_1_a_service_that_is_given_to_another_proxy_goes_and_comes_back() -> 
     let pod = cluster.world.a(1);
     cluster.put(&svc, &[Ep::of(pod)]);
     eventually(|| compare(&cluster))?;
-    served_by(&cluster.world.a(2).ns, Proto::Tcp, svc.cluster(false), &[&pod.name])?;
+    served_by(
+        &cluster.world.a(2).ns,
+        Proto::Tcp,
+        svc.cluster(false),
+        &[&pod.name],
+    )?;
     let key = "service.kubernetes.io/service-proxy-name";
     cluster.server.put(labelled(&svc.object, key));
     eventually(|| {
@@ -37,7 +42,13 @@ fn rule_1_2_1_a_service_that_is_given_to_another_proxy_goes_and_comes_back() -> 
     silent(&cluster.world.a(2).ns, Proto::Tcp, svc.cluster(false))?;
     cluster.server.put(svc.object.clone());
     eventually(|| compare(&cluster))?;
-    served_by(&cluster.world.a(2).ns, Proto::Tcp, svc.cluster(false), &[&pod.name]).map(drop)
+    served_by(
+        &cluster.world.a(2).ns,
+        Proto::Tcp,
+        svc.cluster(false),
+        &[&pod.name],
+    )
+    .map(drop)
 }
 
 #[test]
@@ -49,11 +60,16 @@ fn rule_1_2_2_a_slice_that_is_labelled_headless_goes_and_comes_back() -> Result<
     eventually(|| compare(&cluster))?;
     let slices = svc.slices("all", &[Ep::of(pod)]);
     for slice in &slices {
-        cluster.server.put(labelled(slice, "service.kubernetes.io/headless"));
+        cluster
+            .server
+            .put(labelled(slice, "service.kubernetes.io/headless"));
     }
     eventually(|| {
         let list = cluster.world.spec.get("endpoints")?;
-        ensure!(list["items"].as_array().is_some_and(Vec::is_empty), "{list}");
+        ensure!(
+            list["items"].as_array().is_some_and(Vec::is_empty),
+            "{list}"
+        );
         Ok(())
     })?;
     refused(&cluster.world.a(2).ns, Proto::Tcp, svc.cluster(false))?;
@@ -61,5 +77,11 @@ fn rule_1_2_2_a_slice_that_is_labelled_headless_goes_and_comes_back() -> Result<
         cluster.server.put(slice);
     }
     eventually(|| compare(&cluster))?;
-    served_by(&cluster.world.a(2).ns, Proto::Tcp, svc.cluster(false), &[&pod.name]).map(drop)
+    served_by(
+        &cluster.world.a(2).ns,
+        Proto::Tcp,
+        svc.cluster(false),
+        &[&pod.name],
+    )
+    .map(drop)
 }

@@ -16,7 +16,10 @@ fn rule_7_1_13_what_the_server_has_not_given_nobody_gives() -> Result<()> {
     // Of type LoadBalancer, and its controller has not answered yet (7.2.9); a NodePort out of our range.
     let mut svc = Svc::new("web", 1);
     svc.object["spec"]["type"] = json!("LoadBalancer");
-    for port in svc.object["spec"]["ports"].as_array_mut().context("ports")? {
+    for port in svc.object["spec"]["ports"]
+        .as_array_mut()
+        .context("ports")?
+    {
         port["nodePort"] = json!(20_080);
     }
     cluster.put(&svc, &[Ep::of(cluster.world.a(1))]);
@@ -29,11 +32,16 @@ fn rule_7_1_13_what_the_server_has_not_given_nobody_gives() -> Result<()> {
     cluster.world.put_objects("file", &[manifest])?;
     let rows = cluster.world.frontends()?;
     let of = |name: &str| {
-        let own = rows.iter().filter(|it| it["service"] == name && it["port"] != 0);
+        let own = rows
+            .iter()
+            .filter(|it| it["service"] == name && it["port"] != 0);
         own.map(|it| it["address"].to_string()).collect::<Vec<_>>()
     };
     let (own, file) = (of("web"), of("file"));
-    ensure!(!file.is_empty(), "the manifest's Service was given nothing: {rows:?}");
+    ensure!(
+        !file.is_empty(),
+        "the manifest's Service was given nothing: {rows:?}"
+    );
     ensure!(own.iter().all(|it| !it.contains("198.51.100.")), "{own:?}");
     Ok(())
 }

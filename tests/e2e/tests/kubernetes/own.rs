@@ -11,7 +11,8 @@ use crate::{
 };
 
 #[test]
-fn rule_5_1_14_the_server_s_own_service_keeps_its_last_backend_and_others_go_to_zero() -> Result<()> {
+fn rule_5_1_14_the_server_s_own_service_keeps_its_last_backend_and_others_go_to_zero() -> Result<()>
+{
     let cluster = Cluster::new()?;
     let (own, other) = (Svc::new("kubernetes", 1), Svc::new("other", 2));
     let pods = [cluster.world.a(1), cluster.world.b(1)];
@@ -27,7 +28,10 @@ fn rule_5_1_14_the_server_s_own_service_keeps_its_last_backend_and_others_go_to_
     eventually(|| refused(&cluster.world.a(2).ns, Proto::Tcp, other.cluster(false)).map(drop))?;
     eventually(|| {
         let problems = cluster.problems()?;
-        ensure!(problems.len() == 1 && problems[0].contains("its last ones are kept"), "{problems:?}");
+        ensure!(
+            problems.len() == 1 && problems[0].contains("its last ones are kept"),
+            "{problems:?}"
+        );
         Ok(())
     })?;
     dialler.some_more(100)?;
@@ -36,14 +40,22 @@ fn rule_5_1_14_the_server_s_own_service_keeps_its_last_backend_and_others_go_to_
     cluster.server.delete(Kind::Service, "default", "other");
     eventually(|| {
         let rows = cluster.world.frontends()?;
-        ensure!(rows.iter().all(|it| it["service"] != "other"), "the other is still there");
+        ensure!(
+            rows.iter().all(|it| it["service"] != "other"),
+            "the other is still there"
+        );
         Ok(())
     })?;
     dialler.some_more(100)?;
     cluster.put(&own, &[Ep::of(pods[1])]);
     cluster.delete(&other);
     eventually(|| compare(&cluster))?;
-    served_by(&cluster.world.a(2).ns, Proto::Tcp, own.cluster(false), &[&pods[1].name])?;
+    served_by(
+        &cluster.world.a(2).ns,
+        Proto::Tcp,
+        own.cluster(false),
+        &[&pods[1].name],
+    )?;
     ensure!(cluster.problems()?.is_empty(), "{:?}", cluster.problems()?);
     dialler.finish().map(drop)
 }

@@ -6,7 +6,9 @@ pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn new() -> Self {
-        let said = env::var("TIDEGATE_SEED").ok().and_then(|it| it.parse().ok());
+        let said = env::var("TIDEGATE_SEED")
+            .ok()
+            .and_then(|it| it.parse().ok());
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = now.map_or(1, |it| it.as_secs());
         let seed = said.unwrap_or(now ^ (u64::from(process::id()) << 32));

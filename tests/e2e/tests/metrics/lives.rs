@@ -58,6 +58,9 @@ fn who_gets_the_id_of_another_begins_at_zero() -> Result<()> {
     let _answers = world.scene.client.run(|| ask_many(Proto::Udp, to, 30))?;
     let old: Vec<u64> = serving(&world)?.into_iter().map(|(id, _)| id).collect();
     ensure!(!old.is_empty());
+    let page = scrape(&world.scene.a.ns)?;
+    let forward = [("service", "reuse"), ("direction", "forward")];
+    ensure!(page.sum("tidegate_backend_packets_total", &forward)? == 30.0);
     // Ids rest for a few plans before they are given out again; this pod was never asked.
     let taken = soon(|| {
         world.put(&svc, &[Ep::of(world.a(2))])?;

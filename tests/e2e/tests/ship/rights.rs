@@ -1,8 +1,10 @@
 //! The capabilities that the unit leaves the agent, and the DaemonSet the container, are enough.
 
 use std::{
+    fs,
     io::ErrorKind,
     net::UdpSocket,
+    os::unix::fs::MetadataExt as _,
     process::Command,
     time::{Duration, Instant},
 };
@@ -49,7 +51,7 @@ fn is_ended(socket: &UdpSocket) -> Result<()> {
 fn with_the_rights_of_the_unit_an_agent_attaches_serves_ends_sockets_and_follows_another()
 -> Result<()> {
     let place = Place::new()?;
-    let spec = place.agent_by(&confined()?)?;
+    let spec = place.agent_by(&confined()?)?.args(["--api-group", "65534"]);
     let (a, b) = (&place.scene.a, &place.scene.b);
     let (here, there) = (&a.pods[0], &b.pods[0]);
     place.serve(&spec, &[here, there])?;
@@ -64,6 +66,13 @@ fn with_the_rights_of_the_unit_an_agent_attaches_serves_ends_sockets_and_follows
     ensure!(
         held.count_ones() <= 4,
         "the agent has more rights than meant: {held:x}"
+    );
+    let socket = place.scene.dir(&format!("{}/run", place.scene.a.name))?;
+    let socket = fs::metadata(socket.join("api.sock")).context("the socket")?;
+    ensure!(
+        socket.gid() == 65_534,
+        "the socket is of group {}",
+        socket.gid()
     );
     sound(&spec)?;
     let pods = [here.name.as_str(), there.name.as_str()];

@@ -30,7 +30,10 @@ impl<S: Sync> FromRequest<S> for Json {
 async fn read(body: Body) -> Result<Value, Failure> {
     let bytes = to_bytes(body, LIMIT).await.map_err(|error| {
         if is_too_long(&error) {
-            let reason = format!("the body is larger than {} MiB: send it in parts", LIMIT >> 20);
+            let reason = format!(
+                "the body is larger than {} MiB: send it in parts",
+                LIMIT >> 20
+            );
             Failure::new(StatusCode::PAYLOAD_TOO_LARGE, reason)
         } else {
             Failure::bad_request(format!("the body cannot be read: {error}"))
@@ -60,7 +63,12 @@ fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
         return Ok(());
     };
     let said = said.to_str().unwrap_or("?");
-    let kind = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = said
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     if kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json")) {
         return Ok(());
     }
@@ -97,11 +105,19 @@ fn collect(path: String, value: Value, items: &mut Vec<Item>) -> Result<(), Fail
         items.push(Item { path, value });
         return Ok(());
     };
-    let path = if path.is_empty() { "items".to_owned() } else { format!("{path}.items") };
+    let path = if path.is_empty() {
+        "items".to_owned()
+    } else {
+        format!("{path}.items")
+    };
     let list = match value.get("items") {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Array(list)) => list.clone(),
-        Some(_) => return Err(Failure::bad_request(format!("{path} must be an array of objects"))),
+        Some(_) => {
+            return Err(Failure::bad_request(format!(
+                "{path} must be an array of objects"
+            )));
+        }
     };
     for (index, mut item) in list.into_iter().enumerate() {
         // In a list of one kind the items' own kind is left out: it is the list's.

@@ -115,7 +115,11 @@ async fn delete(
     Json(body): Json,
 ) -> Result<Response, Failure> {
     let ignores_missing = parameters.ignores_missing();
-    change(&api, parameters.order(What::Delete { ignores_missing }, body)?).await
+    change(
+        &api,
+        parameters.order(What::Delete { ignores_missing }, body)?,
+    )
+    .await
 }
 
 async fn change(api: &Api, order: Order) -> Result<Response, Failure> {
@@ -150,7 +154,8 @@ impl From<Refusal> for Failure {
             Refusal::Invalid(causes) => invalid(causes),
             Refusal::NotFound(keys) => not_found(&keys),
             Refusal::AlreadyExists(key) => {
-                Self::conflict(format!("{key} is there already: replace it with PUT")).reason("AlreadyExists")
+                Self::conflict(format!("{key} is there already: replace it with PUT"))
+                    .reason("AlreadyExists")
             }
             Refusal::Conflict(line) => Self::conflict(line),
             Refusal::NoRoom(line) => Self::new(StatusCode::INSUFFICIENT_STORAGE, line),
@@ -173,7 +178,10 @@ fn invalid(causes: Vec<Cause>) -> Failure {
 }
 
 fn not_found(keys: &[ObjectKey]) -> Failure {
-    let lines: Vec<String> = keys.iter().map(|key| format!("{key} is not there")).collect();
+    let lines: Vec<String> = keys
+        .iter()
+        .map(|key| format!("{key} is not there"))
+        .collect();
     let causes = lines.iter().map(|line| Cause {
         reason: "NotFound".to_owned(),
         message: line.clone(),
@@ -181,7 +189,10 @@ fn not_found(keys: &[ObjectKey]) -> Failure {
     });
     let line = match lines.as_slice() {
         [line] => line.clone(),
-        [first, ..] => format!("nothing is changed: {} objects are not there: {first}", lines.len()),
+        [first, ..] => format!(
+            "nothing is changed: {} objects are not there: {first}",
+            lines.len()
+        ),
         [] => "nothing is there".to_owned(),
     };
     Failure::not_found(line).causes(causes.collect())

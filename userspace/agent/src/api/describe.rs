@@ -67,9 +67,7 @@ fn count(watching: &Watching, service: &mut ServiceDescription) {
             endpoint.traffic =
                 of_backend.and_then(|id| one(watching.gauges.backends(family, &[id]).ok()?));
             let address = SocketAddr::new(endpoint.address, endpoint.port);
-            endpoint.active = census
-                .taken
-                .map(|_| census.backend(service_id, address));
+            endpoint.active = census.taken.map(|_| census.backend(service_id, address));
         }
     }
 }

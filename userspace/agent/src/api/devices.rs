@@ -1,5 +1,8 @@
 //! Devices: declared by whoever makes them, as CNI plugins do; answered when packets meet the data path.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use axum::{

@@ -98,17 +98,15 @@ fn wish(parameters: &EventParameters, names: &Names) -> Result<Wish, Failure> {
     }
     Ok(Wish {
         reasons: reasons(parameters)?,
-        block: block.map_err(|reason: String| Failure::bad_request(format!("address: {reason}")))?,
+        block: block
+            .map_err(|reason: String| Failure::bad_request(format!("address: {reason}")))?,
         service: service(parameters.service.as_deref(), names)?,
         shift: every.next_power_of_two().trailing_zeros(),
     })
 }
 
 /// A Service that does not exist is told: nobody would notice a slip of the pen otherwise.
-fn service(
-    wanted: Option<&str>,
-    names: &Names,
-) -> Result<Option<(String, String)>, Failure> {
+fn service(wanted: Option<&str>, names: &Names) -> Result<Option<(String, String)>, Failure> {
     let Some(text) = wanted else { return Ok(None) };
     let Some((namespace, name)) = text.split_once('/') else {
         return Err(Failure::bad_request(format!(

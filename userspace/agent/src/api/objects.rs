@@ -55,7 +55,9 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 
 fn list_route(kind: Kind) -> MethodRouter<Api> {
     get(
-        move |State(api): State<Api>, Path(place): Path<Place>, Checked(Parameters(asked)): Asked<WatchParameters>| async move {
+        move |State(api): State<Api>,
+              Path(place): Path<Place>,
+              Checked(Parameters(asked)): Asked<WatchParameters>| async move {
             let scope = place.scope(kind);
             if asked.is_watch()? {
                 return stream::watch(&api, scope, &asked);
@@ -63,7 +65,8 @@ fn list_route(kind: Kind) -> MethodRouter<Api> {
             let (version, items) = api.objects.list(kind, scope.namespace.as_deref());
             let metadata = json!({"resourceVersion": version.to_string()});
             let (version, kind) = (kind.api_version(), format!("{}List", kind.name()));
-            let list = json!({"apiVersion": version, "kind": kind, "metadata": metadata, "items": items});
+            let list =
+                json!({"apiVersion": version, "kind": kind, "metadata": metadata, "items": items});
             Ok(Answer(list).into_response())
         },
     )
@@ -71,7 +74,10 @@ fn list_route(kind: Kind) -> MethodRouter<Api> {
 
 fn collection_route(kind: Kind) -> MethodRouter<Api> {
     list_route(kind).post(
-        move |State(api): State<Api>, Path(place): Path<Place>, Checked(Parameters(asked)): Asked<ChangeParameters>, Json(body): Json| async move {
+        move |State(api): State<Api>,
+              Path(place): Path<Place>,
+              Checked(Parameters(asked)): Asked<ChangeParameters>,
+              Json(body): Json| async move {
             store(&api, kind, &place, What::Create, &asked, body).await
         },
     )
@@ -79,7 +85,9 @@ fn collection_route(kind: Kind) -> MethodRouter<Api> {
 
 fn object_route(kind: Kind) -> MethodRouter<Api> {
     get(
-        move |State(api): State<Api>, Path(place): Path<Place>, Checked(Parameters(asked)): Asked<WatchParameters>| async move {
+        move |State(api): State<Api>,
+              Path(place): Path<Place>,
+              Checked(Parameters(asked)): Asked<WatchParameters>| async move {
             if asked.is_watch()? {
                 return stream::watch(&api, place.scope(kind), &asked);
             }
@@ -87,12 +95,17 @@ fn object_route(kind: Kind) -> MethodRouter<Api> {
         },
     )
     .put(
-        move |State(api): State<Api>, Path(place): Path<Place>, Checked(Parameters(asked)): Asked<ChangeParameters>, Json(body): Json| async move {
+        move |State(api): State<Api>,
+              Path(place): Path<Place>,
+              Checked(Parameters(asked)): Asked<ChangeParameters>,
+              Json(body): Json| async move {
             store(&api, kind, &place, What::Replace, &asked, body).await
         },
     )
     .delete(
-        move |State(api): State<Api>, Path(place): Path<Place>, Checked(Parameters(asked)): Asked<ChangeParameters>| async move {
+        move |State(api): State<Api>,
+              Path(place): Path<Place>,
+              Checked(Parameters(asked)): Asked<ChangeParameters>| async move {
             remove(&api, &place.key(kind), &asked).await
         },
     )
@@ -123,7 +136,9 @@ impl Place {
         };
         agree(&mut fields, "apiVersion", kind.api_version())?;
         agree(&mut fields, "kind", kind.name())?;
-        let metadata = fields.entry("metadata").or_insert_with(|| Map::new().into());
+        let metadata = fields
+            .entry("metadata")
+            .or_insert_with(|| Map::new().into());
         let Some(metadata) = metadata.as_object_mut() else {
             return Err(Failure::bad_request("metadata: must be an object"));
         };
@@ -144,7 +159,8 @@ fn agree(fields: &mut Map<String, Value>, field: &str, path: &str) -> Result<(),
     if said.as_str() == Some(path) {
         return Ok(());
     }
-    let reason = format!("{field}: the body says {said}, and the path {path:?}: make them the same");
+    let reason =
+        format!("{field}: the body says {said}, and the path {path:?}: make them the same");
     Err(Failure::bad_request(reason))
 }
 

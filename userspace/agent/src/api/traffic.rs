@@ -21,7 +21,10 @@ impl Api {
     /// What can be watched.
     pub(super) fn watching(&self) -> Result<Watching, Failure> {
         self.watching.clone().ok_or_else(|| {
-            Failure::new(StatusCode::SERVICE_UNAVAILABLE, "the data path is not loaded yet")
+            Failure::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the data path is not loaded yet",
+            )
         })
     }
 }

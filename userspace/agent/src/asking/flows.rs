@@ -43,7 +43,10 @@ impl FlowFilter {
             backend,
             state,
         } = self;
-        let is = |said: &Option<String>, it: &str| said.as_deref().is_none_or(|said| said.eq_ignore_ascii_case(it));
+        let is = |said: &Option<String>, it: &str| {
+            said.as_deref()
+                .is_none_or(|said| said.eq_ignore_ascii_case(it))
+        };
         let at = |said: &Option<Place>, it| said.is_none_or(|said| said.has(it));
         is(namespace, &flow.namespace)
             && is(service, &flow.service)
@@ -59,7 +62,9 @@ impl Place {
     /// Reads what a user writes.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let wrong = || {
-            format!("{text:?} is no address, block or port (10.0.0.1, 10.0.0.0/8, 10.0.0.1:80, [fd00::1]:80, :80)")
+            format!(
+                "{text:?} is no address, block or port (10.0.0.1, 10.0.0.0/8, 10.0.0.1:80, [fd00::1]:80, :80)"
+            )
         };
         if let Some(port) = text.strip_prefix(':').and_then(|port| port.parse().ok()) {
             return Ok(Self {
@@ -84,7 +89,8 @@ impl Place {
     }
 
     fn has(&self, place: SocketAddr) -> bool {
-        self.addresses.is_none_or(|block| block.contains(place.ip()))
+        self.addresses
+            .is_none_or(|block| block.contains(place.ip()))
             && self.port.is_none_or(|port| port == place.port())
     }
 }

@@ -87,7 +87,9 @@ fn text(items: &[Item], outcomes: &[Changes], is_dry: bool) -> String {
     let note = if is_dry { " (dry run)" } else { "" };
     let mut text = String::new();
     for item in items {
-        let word = words.remove(item.key.to_string().as_str()).unwrap_or("unchanged");
+        let word = words
+            .remove(item.key.to_string().as_str())
+            .unwrap_or("unchanged");
         let kind = item.key.kind.name().to_lowercase();
         text.push_str(&format!("{kind}/{} {word}{note}\n", item.key.name));
     }

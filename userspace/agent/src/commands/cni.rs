@@ -1,5 +1,7 @@
 //! `tidegate cni`: the chained CNI plugin. It does what `CNI_COMMAND` says.
 
+mod install;
+
 use std::{
     env,
     io::{self, IsTerminal as _, Read as _, Write as _},
@@ -9,7 +11,7 @@ use std::{
 use anyhow::Context as _;
 use tidegate_cni::{INPUT_MAX, Invocation, Kernel, Outcome};
 
-use crate::{config::API, failure::Failure};
+use crate::{config::API, failure::Failure, show};
 
 /// Flags of `tidegate cni`.
 #[derive(clap::Args, Debug)]
@@ -17,6 +19,9 @@ pub(crate) struct Args {
     /// Unix socket of the agent; wins over `api` in the network configuration [default: /run/tidegate/api.sock]
     #[arg(long, env = "TIDEGATE_API", value_name = "PATH")]
     api: Option<PathBuf>,
+    /// Only copy this program into a directory of CNI plugins, such as /opt/cni/bin
+    #[arg(long, value_name = "DIR")]
+    install: Option<PathBuf>,
 }
 
 /// Whether a container runtime calls: it says what it wants in the environment, and gives no arguments.
@@ -28,11 +33,16 @@ pub(crate) fn is_meant() -> bool {
 pub(crate) fn args() -> Args {
     Args {
         api: env::var_os("TIDEGATE_API").map(PathBuf::from),
+        install: None,
     }
 }
 
 /// Runs the command. Faults are told on standard output, as the specification wants them.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    if let Some(directory) = &args.install {
+        let path = install::install(Path::new("/proc/self/exe"), directory)?;
+        return show::print(&format!("{}\n", path.display()));
+    }
     let mut input = Vec::new();
     // Somebody who tries it by hand would wait for ever.
     let stdin = io::stdin();

@@ -50,7 +50,9 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let query = match (args.all, args.filter.is_empty()) {
         (true, true) => "all=true".to_owned(),
         (true, false) => {
-            return Err(Failure::Usage("--all and a filter: say one of them".to_owned()));
+            return Err(Failure::Usage(
+                "--all and a filter: say one of them".to_owned(),
+            ));
         }
         (false, true) => {
             return Err(Failure::Usage(

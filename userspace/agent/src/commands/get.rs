@@ -10,14 +10,12 @@ use tidegate_api::{
 };
 
 use crate::{
+    api::FLOWS_LIMIT,
     cli::{Agent, Output},
     commands::{flows::Filter, named},
     failure::Failure,
     show::{self, Listed},
 };
-
-/// Flows that are answered when nobody names a limit.
-const FLOWS_LIMIT: usize = 1000;
 
 const EXAMPLES: &str = "\
 Examples:

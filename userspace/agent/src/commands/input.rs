@@ -77,7 +77,8 @@ impl Files {
         for path in &self.filename {
             for (name, text) in texts(path, self.recursive)? {
                 for (origin, document) in manifest::documents(&name, &text) {
-                    let document = document.map_err(|reason| anyhow::anyhow!("{origin}: {reason}"))?;
+                    let document =
+                        document.map_err(|reason| anyhow::anyhow!("{origin}: {reason}"))?;
                     for value in flattened(document) {
                         let place = origin.to_string();
                         match key_of(&value) {
@@ -166,7 +167,10 @@ pub(super) fn key_of(value: &Value) -> Option<ObjectKey> {
 fn flattened(mut document: Value) -> Vec<Value> {
     let version = document.get("apiVersion").cloned();
     let kind = document.get("kind").and_then(Value::as_str);
-    let Some(of) = kind.and_then(|kind| kind.strip_suffix("List")).map(str::to_owned) else {
+    let Some(of) = kind
+        .and_then(|kind| kind.strip_suffix("List"))
+        .map(str::to_owned)
+    else {
         return vec![document];
     };
     let Some(Value::Array(mut items)) = document.get_mut("items").map(Value::take) else {
@@ -196,8 +200,8 @@ fn texts(path: &Path, recursive: bool) -> Result<Vec<(String, String)>, Failure>
     }
     let mut texts = Vec::new();
     for file in files {
-        let text = fs::read_to_string(&file)
-            .with_context(|| format!("cannot read {}", file.display()))?;
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         texts.push((file.display().to_string(), text));
     }
     Ok(texts)

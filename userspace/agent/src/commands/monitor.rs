@@ -95,7 +95,9 @@ async fn follow(args: &Args, path: &str) -> Result<(), Failure> {
     if is_for_people {
         eprintln!("{}", greeting(args.sample));
     }
-    let end = args.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds.into()));
+    let end = args
+        .seconds
+        .map(|seconds| Instant::now() + Duration::from_secs(seconds.into()));
     let mut over = pin!(async {
         match end {
             Some(end) => sleep_until(end).await,

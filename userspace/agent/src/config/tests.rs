@@ -199,8 +199,7 @@ fn an_api_server_is_named_once_and_with_credentials() {
         &["--kubeconfig", "/etc/k", "--in-cluster"][..],
         &["--kube-api-server", "https://a:6443"],
     ] {
-        let flags = Flags::try_parse_from([&["run", "--node-name", "a"], args].concat()).unwrap();
-        let refused = Config::load(flags.options).unwrap_err();
+        let refused = Config::load(flags(args)).unwrap_err();
         assert!(matches!(refused, Failure::Usage(_)), "{args:?}: {refused}");
     }
 }

@@ -65,6 +65,7 @@ fn name(proto: Proto) -> String {
 fn device(index: u32) -> String {
     let name = if_indextoname(index).ok();
     let name = name.and_then(|name| name.into_string().ok());
+    let name = name.filter(|name| !name.is_empty());
     name.unwrap_or_else(|| format!("#{index}"))
 }
 

@@ -65,12 +65,24 @@ struct Stage {
 
 fn stage() -> Stage {
     let (reader, bell) = io::pipe().unwrap();
-    nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK)).unwrap();
+    nix::fcntl::fcntl(
+        &reader,
+        nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK),
+    )
+    .unwrap();
     let ring = Ring::default();
-    let source = Fake { ring: ring.clone(), bell: reader };
+    let source = Fake {
+        ring: ring.clone(),
+        bell: reader,
+    };
     let names = watch::Sender::new(Published::default());
     let events = Events::start(source, names.subscribe()).unwrap();
-    Stage { ring, bell, events, names }
+    Stage {
+        ring,
+        bell,
+        events,
+        names,
+    }
 }
 
 impl Stage {
@@ -104,10 +116,20 @@ fn names(services: &[(u32, &str)]) -> Published {
             proto: Proto::TCP,
             family: Family::V4,
         };
-        (*id, ServiceName { key: Arc::new(key), port: 80, ready: 1, total: 1 })
+        (
+            *id,
+            ServiceName {
+                key: Arc::new(key),
+                port: 80,
+                ready: 1,
+                total: 1,
+            },
+        )
     });
+    let mut names = Names::default();
+    names.services = services.collect();
     Published {
-        names: Arc::new(Names { services: services.collect(), ..Names::default() }),
+        names: Arc::new(names),
         ..Published::default()
     }
 }
@@ -140,7 +162,10 @@ fn bit(reason: Reason) -> u64 {
 }
 
 fn drops() -> Wish {
-    Wish { reasons: bit(Reason::SourceRange), ..Wish::default() }
+    Wish {
+        reasons: bit(Reason::SourceRange),
+        ..Wish::default()
+    }
 }
 
 async fn hear(listener: &mut Listener, count: usize) -> Vec<Heard> {
@@ -165,11 +190,19 @@ async fn the_kernel_is_told_who_listens_and_nothing_when_the_last_has_left() {
     let stage = stage();
     let first = stage.events.listen(drops()).await.unwrap();
     assert_eq!(stage.filter().reasons, bit(Reason::SourceRange));
-    let new = Wish { reasons: bit(Reason::NewFlow), ..Wish::default() };
+    let new = Wish {
+        reasons: bit(Reason::NewFlow),
+        ..Wish::default()
+    };
     let second = stage.events.listen(new).await.unwrap();
-    assert_eq!(stage.filter().reasons, bit(Reason::SourceRange) | bit(Reason::NewFlow));
+    assert_eq!(
+        stage.filter().reasons,
+        bit(Reason::SourceRange) | bit(Reason::NewFlow)
+    );
     drop(first);
-    stage.filter_becomes(|it| it.reasons == bit(Reason::NewFlow)).await;
+    stage
+        .filter_becomes(|it| it.reasons == bit(Reason::NewFlow))
+        .await;
     drop(second);
     stage.filter_becomes(|it| it.reasons == 0).await;
 }
@@ -178,11 +211,21 @@ async fn the_kernel_is_told_who_listens_and_nothing_when_the_last_has_left() {
 async fn everybody_hears_what_they_wished_for_and_no_more() {
     let mut stage = stage();
     stage.names.send_replace(names(&[(3, "web"), (4, "dns")]));
-    let block = |text: &str| Wish { block: Some(text.parse().unwrap()), ..drops() };
+    let block = |text: &str| Wish {
+        block: Some(text.parse().unwrap()),
+        ..drops()
+    };
     let mut near = stage.events.listen(block("192.168.1.0/24")).await.unwrap();
     let mut one = stage.events.listen(block("10.0.0.7")).await.unwrap();
     let web = Some(("default".to_owned(), "web".to_owned()));
-    let mut of_web = stage.events.listen(Wish { service: web, ..drops() }).await.unwrap();
+    let mut of_web = stage
+        .events
+        .listen(Wish {
+            service: web,
+            ..drops()
+        })
+        .await
+        .unwrap();
     stage.happens([
         event(Reason::SourceRange, 4, "192.168.1.9"),
         event(Reason::SourceRange, 3, "10.0.0.7"),
@@ -191,9 +234,18 @@ async fn everybody_hears_what_they_wished_for_and_no_more() {
         event(Reason::SourceRange, 4, "192.168.1.10"),
         event(Reason::SourceRange, 3, "10.0.0.7"),
     ]);
-    assert_eq!(clients(&hear(&mut near, 2).await), [ip("192.168.1.9"), ip("192.168.1.10")]);
-    assert_eq!(clients(&hear(&mut one, 2).await), [ip("10.0.0.7"), ip("10.0.0.7")]);
-    assert_eq!(clients(&hear(&mut of_web, 3).await), [ip("10.0.0.7"), ip("10.0.0.8"), ip("10.0.0.7")]);
+    assert_eq!(
+        clients(&hear(&mut near, 2).await),
+        [ip("192.168.1.9"), ip("192.168.1.10")]
+    );
+    assert_eq!(
+        clients(&hear(&mut one, 2).await),
+        [ip("10.0.0.7"), ip("10.0.0.7")]
+    );
+    assert_eq!(
+        clients(&hear(&mut of_web, 3).await),
+        [ip("10.0.0.7"), ip("10.0.0.8"), ip("10.0.0.7")]
+    );
 }
 
 #[tokio::test]
@@ -223,10 +275,20 @@ async fn a_slow_listener_is_told_how_much_it_lost_and_others_lose_nothing() {
 #[tokio::test]
 async fn sampling_that_the_kernel_does_for_all_is_finished_here() {
     let mut stage = stage();
-    let quarter = Wish { shift: 2, ..drops() };
+    let quarter = Wish {
+        shift: 2,
+        ..drops()
+    };
     let mut few = stage.events.listen(quarter.clone()).await.unwrap();
     assert_eq!(stage.filter().shift, 2);
-    let mut more = stage.events.listen(Wish { shift: 1, ..quarter }).await.unwrap();
+    let mut more = stage
+        .events
+        .listen(Wish {
+            shift: 1,
+            ..quarter
+        })
+        .await
+        .unwrap();
     assert_eq!(stage.filter().shift, 1);
     // Half of 16 packets, as the kernel would tell.
     stage.happens((0..8).map(|_| event(Reason::SourceRange, 0, "10.0.0.7")));
@@ -239,7 +301,14 @@ async fn a_service_with_one_port_is_left_to_the_kernel_and_follows_its_changes()
     let stage = stage();
     stage.names.send_replace(names(&[(3, "web"), (4, "dns")]));
     let web = Some(("default".to_owned(), "web".to_owned()));
-    let _listener = stage.events.listen(Wish { service: web, ..drops() }).await.unwrap();
+    let _listener = stage
+        .events
+        .listen(Wish {
+            service: web,
+            ..drops()
+        })
+        .await
+        .unwrap();
     stage.filter_becomes(|it| it.service == 3).await;
     stage.names.send_replace(names(&[(3, "web"), (5, "web")]));
     stage.filter_becomes(|it| it.service == 0).await;
@@ -250,7 +319,10 @@ async fn a_service_with_one_port_is_left_to_the_kernel_and_follows_its_changes()
 #[tokio::test]
 async fn blocks_are_joined_to_the_smallest_one_around_them() {
     let stage = stage();
-    let block = |text: &str| Wish { block: Some(text.parse().unwrap()), ..drops() };
+    let block = |text: &str| Wish {
+        block: Some(text.parse().unwrap()),
+        ..drops()
+    };
     let _one = stage.events.listen(block("10.0.0.1")).await.unwrap();
     let full = u128::MAX;
     assert_eq!(stage.filter().mask, Ip6::new(full.to_be_bytes()));
@@ -264,7 +336,14 @@ async fn blocks_are_joined_to_the_smallest_one_around_them() {
 #[tokio::test]
 async fn a_wish_that_the_kernel_does_not_take_is_refused_and_forgotten() {
     let stage = stage();
-    let error = stage.events.listen(Wish { shift: 31, ..drops() }).await.unwrap_err();
+    let error = stage
+        .events
+        .listen(Wish {
+            shift: 31,
+            ..drops()
+        })
+        .await
+        .unwrap_err();
     assert_eq!(error, "the map is gone");
     let _fine = stage.events.listen(drops()).await.unwrap();
     assert_eq!(stage.filter().reasons, bit(Reason::SourceRange));
@@ -301,7 +380,10 @@ fn an_event_becomes_a_row_with_names() {
         ..event(Reason::NewFlow, 3, "192.168.1.9")
     };
     let row = row(&new, &names);
-    assert_eq!((row.kind.as_str(), row.reason.as_str()), ("new", "new_flow"));
+    assert_eq!(
+        (row.kind.as_str(), row.reason.as_str()),
+        ("new", "new_flow")
+    );
     assert_eq!(row.client.unwrap().to_string(), "192.168.1.9:40000");
     assert_eq!(row.backend.unwrap().to_string(), "10.244.1.7:8080");
     assert_eq!(row.seen_as.unwrap().to_string(), "192.168.1.2:61000");
@@ -309,16 +391,27 @@ fn an_event_becomes_a_row_with_names() {
     assert_eq!(row.device, None);
     let now = k8s_openapi::jiff::Timestamp::now();
     let then: k8s_openapi::jiff::Timestamp = row.time.parse().unwrap();
-    assert!((now.as_second() - then.as_second()).abs() < 60, "{}", row.time);
+    assert!(
+        (now.as_second() - then.as_second()).abs() < 60,
+        "{}",
+        row.time
+    );
 }
 
 #[test]
 fn what_is_not_known_of_a_packet_is_left_out() {
-    let bare = Event { reason: Reason::Truncated as u32, device: u32::MAX, ..Event::default() };
+    let bare = Event {
+        reason: Reason::Truncated as u32,
+        device: u32::MAX,
+        ..Event::default()
+    };
     let row = row(&bare, &Names::default());
     assert_eq!((row.proto, row.client, row.frontend), (None, None, None));
     assert_eq!((row.backend, row.seen_as, row.service), (None, None, None));
     assert_eq!(row.device.as_deref(), Some("#4294967295"));
-    let unknown = Event { reason: 63, ..Event::default() };
+    let unknown = Event {
+        reason: 63,
+        ..Event::default()
+    };
     assert_eq!(super::row(&unknown, &Names::default()).reason, "63");
 }

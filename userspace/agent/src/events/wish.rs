@@ -129,9 +129,7 @@ impl Block {
     }
 
     fn mask(self) -> u128 {
-        u128::MAX
-            .checked_shl(Self::FULL - self.prefix)
-            .unwrap_or(0)
+        u128::MAX.checked_shl(Self::FULL - self.prefix).unwrap_or(0)
     }
 
     /// The smallest block that holds both.
@@ -151,8 +149,7 @@ impl FromStr for Block {
 
     /// `10.96.0.10`, `10.96.0.0/12`, and the same for IPv6.
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` is neither an address nor a block such as 10.96.0.0/12");
+        let wrong = || format!("`{text}` is neither an address nor a block such as 10.96.0.0/12");
         let (ip, prefix) = match text.parse::<IpAddr>() {
             Ok(ip) => (ip, if ip.is_ipv4() { 32 } else { 128 }),
             Err(_not_an_address) => {

@@ -37,7 +37,9 @@ pub(super) fn clean(object: &mut Value, key: &ObjectKey) {
                 metadata.remove(field);
             }
         }
-        let annotations = metadata.get_mut("annotations").and_then(Value::as_object_mut);
+        let annotations = metadata
+            .get_mut("annotations")
+            .and_then(Value::as_object_mut);
         if let Some(annotations) = annotations {
             annotations.remove(SOURCE);
             if annotations.is_empty() {
@@ -71,24 +73,22 @@ pub(super) fn created(object: &Value) -> Option<Timestamp> {
 }
 
 /// The load-balancer addresses in a status that was read here are not asked for by who writes it back.
-pub(super) fn forget_given(object: &mut Value, shown: &Value, stored: &Value) {
-    let Some(given) = shown.pointer("/status/loadBalancer") else {
-        return;
-    };
-    if stored.pointer("/status/loadBalancer").is_some()
-        || object.pointer("/status/loadBalancer") != Some(given)
-    {
-        return;
+/// Returns whether there were any.
+pub(super) fn forget_given(object: &mut Value, shown: &Value, stored: &Value) -> bool {
+    const PLACE: &str = "/status/loadBalancer";
+    let given = shown.pointer(PLACE);
+    if given.is_none() || stored.pointer(PLACE).is_some() || object.pointer(PLACE) != given {
+        return false;
     }
-    let Some(fields) = object.as_object_mut() else {
-        return;
-    };
-    if let Some(status) = fields.get_mut("status").and_then(Value::as_object_mut) {
+    let status = object.get_mut("status").and_then(Value::as_object_mut);
+    let is_empty = status.is_some_and(|status| {
         status.remove("loadBalancer");
-        if status.is_empty() {
-            fields.remove("status");
-        }
+        status.is_empty()
+    });
+    if let (true, Some(fields)) = (is_empty, object.as_object_mut()) {
+        fields.remove("status");
     }
+    true
 }
 
 /// What is stored, with the numbers that the Service was given.
@@ -110,14 +110,19 @@ pub(super) fn with_numbers(mut stored: Value, given: &Object) -> Value {
     }
     let ports = spec.get_mut("ports").and_then(Value::as_array_mut);
     let given_ports = numbers.get("ports").and_then(Value::as_array);
-    for (port, given) in ports.into_iter().flatten().zip(given_ports.into_iter().flatten()) {
+    for (port, given) in ports
+        .into_iter()
+        .flatten()
+        .zip(given_ports.into_iter().flatten())
+    {
         if let (Some(port), Some(given)) = (port.as_object_mut(), given.as_object()) {
             fill(port, "nodePort", given);
         }
     }
-    if let (Some(balancer), Some(fields)) =
-        (given.pointer("/status/loadBalancer"), stored.as_object_mut())
-    {
+    if let (Some(balancer), Some(fields)) = (
+        given.pointer("/status/loadBalancer"),
+        stored.as_object_mut(),
+    ) {
         let status = fields.entry("status").or_insert_with(|| Map::new().into());
         status["loadBalancer"] = balancer.clone();
     }
@@ -144,16 +149,26 @@ pub(super) fn names_all_of(json: &str, given: &Object) -> bool {
         return true;
     };
     let spec = service.spec.as_ref();
-    let ports = spec.and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
+    let ports = spec
+        .and_then(|spec| spec.ports.as_deref())
+        .unwrap_or_default();
     let node_ports = ports.iter().filter_map(|port| port.node_port);
     let health = spec.and_then(|spec| spec.health_check_node_port);
     let status = service.status.as_ref();
     let balancer = status.and_then(|status| status.load_balancer.as_ref());
     let ingress = balancer.and_then(|balancer| balancer.ingress.as_deref());
-    let ingress = ingress.into_iter().flatten().filter_map(|it| it.ip.as_deref());
-    let ips = spec.and_then(|spec| spec.cluster_ips.as_deref()).unwrap_or_default();
+    let ingress = ingress
+        .into_iter()
+        .flatten()
+        .filter_map(|it| it.ip.as_deref());
+    let ips = spec
+        .and_then(|spec| spec.cluster_ips.as_deref())
+        .unwrap_or_default();
     let ip = spec.and_then(|spec| spec.cluster_ip.as_deref());
-    let mut texts = ip.into_iter().chain(ips.iter().map(String::as_str)).chain(ingress);
+    let mut texts = ip
+        .into_iter()
+        .chain(ips.iter().map(String::as_str))
+        .chain(ingress);
     let mut numbers = node_ports.chain(health);
     texts.all(|text| json.contains(&format!("\"{text}\"")))
         && numbers.all(|number| json.contains(&number.to_string()))

@@ -1,6 +1,9 @@
 //! What somebody sends, checked as a whole before anything changes.
 
-use std::{collections::{HashMap, HashSet}, ops::RangeInclusive};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::RangeInclusive,
+};
 
 use serde_json::Value;
 use tidegate_api::Cause;
@@ -22,6 +25,8 @@ pub(super) struct Incoming {
     /// Without the agent's own marks.
     pub(super) value: Value,
     pub(super) object: Object,
+    /// What is odd about it.
+    pub(super) problems: Vec<Problem>,
     pub(super) resource_version: Option<String>,
 }
 
@@ -38,26 +43,30 @@ pub(super) fn check(items: &[Item], node_ports: &RangeInclusive<u16>, is_strict:
     let mut checked = Checked::default();
     let mut places: HashMap<ObjectKey, String> = HashMap::new();
     for Item { path, value } in items {
-        let Some((object, warnings)) = read(path, value, &mut checked.refused) else {
+        let Some((object, problems)) = read(path, value, &mut checked.refused) else {
             continue;
         };
         let key = object.key.clone();
         let list = if is_strict {
-            checked
-                .refused
-                .extend(warnings.iter().map(|it| cause(path, it, "FieldValueInvalid")));
+            checked.refused.extend(
+                problems
+                    .iter()
+                    .map(|it| cause(path, it, "FieldValueInvalid")),
+            );
             &mut Vec::new()
         } else {
             &mut checked.warnings
         };
-        list.extend(warnings.iter().map(|problem| line(path, problem)));
+        list.extend(problems.iter().map(|problem| line(path, problem)));
         match validate::check(&object, node_ports) {
             Ok(warnings) => {
                 let told = warnings.iter().filter(|it| it.severity > Severity::Note);
                 let told: Vec<String> = told.map(|problem| line(path, problem)).collect();
                 checked.warnings.extend(told);
             }
-            Err(problem) => checked.refused.push(cause(path, &problem, "FieldValueInvalid")),
+            Err(problem) => checked
+                .refused
+                .push(cause(path, &problem, "FieldValueInvalid")),
         }
         if let Some(first) = places.insert(key.clone(), path.clone()) {
             let problem = Problem::with(
@@ -65,9 +74,11 @@ pub(super) fn check(items: &[Item], node_ports: &RangeInclusive<u16>, is_strict:
                 Severity::Error,
                 format!("is in the body already, at {first}: name it once"),
             );
-            checked
-                .refused
-                .push(cause(path, &problem.field("metadata.name"), "FieldValueDuplicate"));
+            checked.refused.push(cause(
+                path,
+                &problem.field("metadata.name"),
+                "FieldValueDuplicate",
+            ));
         }
         let resource_version = document::metadata(value, "resourceVersion").map(str::to_owned);
         let mut value = value.clone();
@@ -76,6 +87,7 @@ pub(super) fn check(items: &[Item], node_ports: &RangeInclusive<u16>, is_strict:
             key,
             value,
             object,
+            problems,
             resource_version,
         });
     }

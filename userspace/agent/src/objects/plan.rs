@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use serde_json::Value;
-use tidegate_control::ObjectKey;
+use tidegate_control::{Body, ObjectKey};
 
 use super::{
     document,
@@ -69,11 +69,16 @@ pub(super) fn put(what: What, all: Vec<(Incoming, Known)>) -> Result<Plan, Refus
         };
         let before = document::parse(&stored.json);
         let shown = known.shown.map(|shown| shown.render()).unwrap_or_default();
-        document::forget_given(&mut incoming.value, &shown, &before);
         document::complete(&mut incoming.value, Some(&before));
-        if incoming.value == before || is_as_shown(&incoming, shown) {
+        if incoming.value == before || is_as_shown(&incoming, &shown) {
             plan.unchanged += 1;
             continue;
+        }
+        if document::forget_given(&mut incoming.value, &shown, &before)
+            && let Body::Service(service) = &mut incoming.object.body
+            && let Some(status) = &mut service.status
+        {
+            status.load_balancer = None;
         }
         let keeps_numbers = incoming.value.get("spec") == before.get("spec");
         plan.puts.push(Put {
@@ -160,7 +165,8 @@ fn belongs_elsewhere(key: &ObjectKey, source: &str) -> String {
 }
 
 /// Whether somebody writes back what was shown, numbers included.
-fn is_as_shown(incoming: &Incoming, mut shown: Value) -> bool {
+fn is_as_shown(incoming: &Incoming, shown: &Value) -> bool {
+    let mut shown = shown.clone();
     document::clean(&mut shown, &incoming.key);
     incoming.value == shown
 }

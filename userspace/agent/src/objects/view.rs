@@ -191,7 +191,10 @@ impl View {
 
     /// The keys of the objects of this store.
     pub(super) fn stored_keys(&self) -> Vec<ObjectKey> {
-        let own = self.entries.iter().filter(|(_, entry)| entry.stored.is_some());
+        let own = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.stored.is_some());
         own.map(|(key, _)| key.clone()).collect()
     }
 
@@ -218,7 +221,12 @@ impl View {
 
     /// Takes in that an object is stored, or not any more. Numbers that another version of it was given are
     /// not shown with it, until the loop has told its own.
-    pub(super) fn store(&mut self, key: ObjectKey, stored: Option<Arc<Stored>>, keeps_numbers: bool) {
+    pub(super) fn store(
+        &mut self,
+        key: ObjectKey,
+        stored: Option<Arc<Stored>>,
+        keeps_numbers: bool,
+    ) {
         self.change(key, |entry| {
             entry.stored = stored;
             let is_own = |seen: &Arc<Object>| key::is_ours(&seen.origin.file);

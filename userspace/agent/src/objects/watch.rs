@@ -37,7 +37,8 @@ pub(crate) struct Expired;
 
 impl Scope {
     fn has(&self, key: &ObjectKey) -> bool {
-        let is = |wanted: &Option<String>, it: &str| wanted.as_deref().is_none_or(|wanted| wanted == it);
+        let is =
+            |wanted: &Option<String>, it: &str| wanted.as_deref().is_none_or(|wanted| wanted == it);
         key.kind == self.kind && is(&self.namespace, &key.namespace) && is(&self.name, &key.name)
     }
 }

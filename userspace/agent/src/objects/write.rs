@@ -8,10 +8,7 @@ use std::{
 
 use tidegate_api::Cause;
 use tidegate_control::{ObjectKey, manifest::Parsed};
-use tokio::{
-    sync::oneshot,
-    time::timeout,
-};
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     Objects, document,
@@ -191,12 +188,21 @@ impl Objects {
             let mut object = incoming.object;
             object.origin.file = file.as_str().into();
             object.created = document::created(&incoming.value);
+            let mut problems = incoming.problems;
+            for problem in &mut problems {
+                problem.file.clone_from(&file);
+            }
             let parsed = Parsed {
                 objects: vec![object],
+                problems,
                 ..Parsed::default()
             };
             changes.push(Change::Parsed { file, parsed });
-            stored.push((incoming.key, Some(Stored::new(first, json)), put.keeps_numbers));
+            stored.push((
+                incoming.key,
+                Some(Stored::new(first, json)),
+                put.keeps_numbers,
+            ));
         }
         for key in plan.deletes {
             transaction.delete(&key::text(&key));
@@ -235,7 +241,10 @@ impl Objects {
         }
         if let Err(error) = journal.rewrite(transaction, version) {
             let path = journal.path();
-            tracing::warn!("{} stays long: it cannot be written anew: {error}", path.display());
+            tracing::warn!(
+                "{} stays long: it cannot be written anew: {error}",
+                path.display()
+            );
         }
     }
 

@@ -148,7 +148,7 @@ fn rule_5_1_9_a_source_that_has_not_told_everything_is_waited_for() {
 fn rule_1_6_11_service_ranges_follow_what_a_source_knows() {
     let kernel = Fake::default();
     let mut agent = agent(&kernel);
-    let range = || kernel.state().settings.unwrap().service4[0].addr;
+    let range = || kernel.state().settings.unwrap().service4[0].base;
     for (blocks, expected) in [
         (vec!["10.43.0.0/16".to_owned()], [10, 43, 0, 0]),
         (vec![], [10, 96, 0, 0]),

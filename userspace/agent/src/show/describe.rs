@@ -10,11 +10,13 @@ use super::{
     rows::{joined, or_none},
     screen::{Screen, Tint},
     status::{entry, problems},
-    table::{Cell, Column, Row, render},
+    table::{Cell, Column, Row, render, shortened},
 };
 
 /// Where the values of the first part stand.
 const LABELS: usize = 26;
+/// Annotations may be whole files: of those the beginning is enough.
+const LONGEST: usize = 100;
 
 /// The whole text.
 pub(crate) fn text(it: &ServiceDescription, screen: Screen) -> String {
@@ -49,13 +51,21 @@ fn facts(it: &ServiceDescription) -> Vec<(&'static str, String)> {
     }
     facts.extend(it.external_name.clone().map(|name| ("External Name", name)));
     let policy = it.ip_family_policy.as_ref();
-    let policy = policy.map(|policy| format!(" ({policy})")).unwrap_or_default();
-    facts.push(("IP Families", format!("{}{policy}", spaced(&it.ip_families))));
+    let policy = policy
+        .map(|policy| format!(" ({policy})"))
+        .unwrap_or_default();
+    facts.push((
+        "IP Families",
+        format!("{}{policy}", spaced(&it.ip_families)),
+    ));
     facts.push(("Cluster IPs", spaced(&it.cluster_ips)));
     facts.push(("External IPs", spaced(&it.external_ips)));
     facts.push(("Load-Balancer IPs", spaced(&it.load_balancer_ips)));
     facts.push(("Source Ranges", ranges(it)));
-    facts.push(("Internal Traffic Policy", it.internal_traffic_policy.clone()));
+    facts.push((
+        "Internal Traffic Policy",
+        it.internal_traffic_policy.clone(),
+    ));
     let external = it.external_traffic_policy.as_ref();
     facts.push(("External Traffic Policy", or_none(external)));
     let spread = it.traffic_distribution.as_ref();
@@ -67,7 +77,11 @@ fn facts(it: &ServiceDescription) -> Vec<(&'static str, String)> {
     facts.push(("Session Affinity", affinity));
     let check = it.health_check_node_port;
     facts.extend(check.map(|port| ("Health Check Node Port", port.to_string())));
-    let pings = if it.answers_ping { "answered" } else { "not answered" };
+    let pings = if it.answers_ping {
+        "answered"
+    } else {
+        "not answered"
+    };
     facts.push(("Pings", pings.to_owned()));
     facts
 }
@@ -85,7 +99,10 @@ fn ranges(it: &ServiceDescription) -> String {
 }
 
 fn pairs(map: &BTreeMap<String, String>) -> String {
-    let texts: Vec<String> = map.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let texts: Vec<String> = map
+        .iter()
+        .map(|(key, value)| format!("{key}={}", shortened(value, LONGEST)))
+        .collect();
     // A line break in an annotation must not look like another field.
     spaced(&texts).replace(char::is_control, "?")
 }
@@ -105,10 +122,19 @@ fn port(out: &mut String, port: &PortDescription, screen: Screen) {
     let inner = inside(screen, 2);
     let mut text = String::new();
     let mut say = |label: &str, value: &str| {
-        entry(&mut text, &format!("{:<width$}", format!("{label}:"), width = LABELS - 2), value, inner);
+        entry(
+            &mut text,
+            &format!("{:<width$}", format!("{label}:"), width = LABELS - 2),
+            value,
+            inner,
+        );
     };
-    let target = port.target_port.as_ref();
-    say("Target Port", &or_none(target));
+    // As Kubernetes has it: the same, unless something is said.
+    let target = port.target_port.clone();
+    say(
+        "Target Port",
+        &target.unwrap_or_else(|| port.port.to_string()),
+    );
     say("Node Port", &or_none(port.node_port));
     let used = port
         .endpoints
@@ -124,7 +150,10 @@ fn port(out: &mut String, port: &PortDescription, screen: Screen) {
         let TrafficCount {
             opened, refused, ..
         } = count;
-        say("Flows", &format!("{active} active, {opened} opened, {refused} refused"));
+        say(
+            "Flows",
+            &format!("{active} active, {opened} opened, {refused} refused"),
+        );
     }
     let nested = inside(screen, 4);
     text.push_str("Frontends:\n");

@@ -3,7 +3,9 @@
 use std::{fmt::Display, net::IpAddr};
 
 use serde::{Serialize, de::DeserializeOwned};
-use tidegate_api::{BackendRow, DeviceOwner, DeviceRow, EndpointRow, FlowRow, FrontendRow, ServiceRow};
+use tidegate_api::{
+    BackendRow, DeviceOwner, DeviceRow, EndpointRow, FlowRow, FrontendRow, ServiceRow,
+};
 
 use super::{
     screen::Tint,
@@ -230,7 +232,10 @@ impl Listed for FrontendRow {
     }
 
     fn identity(&self) -> String {
-        format!("{} {} {} {}", self.address, self.port, self.proto, self.kind)
+        format!(
+            "{} {} {} {}",
+            self.address, self.port, self.proto, self.kind
+        )
     }
 }
 

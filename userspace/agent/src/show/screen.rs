@@ -121,7 +121,9 @@ mod tests {
         assert!(!wants_colours(Colour::Auto, false, plain));
         assert!(!wants_colours(Colour::Auto, true, no_color));
         assert!(wants_colours(Colour::Auto, true, empty));
-        assert!(!wants_colours(Colour::Auto, true, |_| Some("dumb".to_owned())));
+        assert!(!wants_colours(Colour::Auto, true, |_| Some(
+            "dumb".to_owned()
+        )));
         assert!(wants_colours(Colour::Always, false, no_color));
         assert!(!wants_colours(Colour::Never, true, plain));
     }

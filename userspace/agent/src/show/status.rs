@@ -91,10 +91,7 @@ fn last_sync(status: &Status) -> String {
     match (status.last_sync_seconds_ago, status.synced) {
         (None, _) => "not yet".to_owned(),
         (Some(ago), true) => format!("{}{took}; the maps match the sources", since(ago)),
-        (Some(ago), false) => format!(
-            "{}{took}; changes are waiting, see Problems",
-            since(ago)
-        ),
+        (Some(ago), false) => format!("{}{took}; changes are waiting, see Problems", since(ago)),
     }
 }
 
@@ -204,9 +201,7 @@ impl Row for MapUse<'_> {
             used,
             capacity,
         } = self.0;
-        let percent = used.map(|used| {
-            u64::from(used) * 100 / u64::from(*capacity).max(1)
-        });
+        let percent = used.map(|used| u64::from(used) * 100 / u64::from(*capacity).max(1));
         let (pressure, tint) = match percent {
             Some(100..) => ("full: see docs/limits.md", Tint::Bad),
             Some(TIGHT..) => ("nearly full", Tint::Doubtful),

@@ -1,4 +1,7 @@
-use tidegate_api::{CounterRow, DeviceRow, EndpointRow, List, MapRow, ServiceRow, SourceRow, Status};
+use tidegate_api::{
+    CounterRow, DeviceRow, EndpointDescription, EndpointRow, FrontendDescription, List, MapRow,
+    PortDescription, ServiceDescription, ServiceRow, SourceRow, Status, TrafficCount,
+};
 
 use super::*;
 
@@ -221,6 +224,96 @@ fn json_and_yaml_carry_the_same_camel_case_fields() {
     let text = yaml(&list).unwrap();
     assert!(
         text.contains("clusterIp: \"10.96.0.10\"") && text.starts_with("items:"),
+        "{text}"
+    );
+}
+
+fn described() -> ServiceDescription {
+    let endpoint =
+        |address: &str, node: &str, local: bool, used: bool, why: &str| EndpointDescription {
+            address: address.parse().unwrap(),
+            port: 8080,
+            node_name: Some(node.into()),
+            zone: Some("zone-a".into()),
+            local,
+            ready: used,
+            serving: true,
+            terminating: !used,
+            used_cluster: used,
+            used_local: used && local,
+            why: why.into(),
+            sources: vec!["EndpointSlice default/web-1".into()],
+            backend_id: used.then_some(7),
+            traffic: used.then(TrafficCount::default),
+            active: Some(3),
+        };
+    let frontend = FrontendDescription {
+        address: "10.96.0.10".parse().unwrap(),
+        port: 80,
+        kind: "ClusterIP".into(),
+        backends: 1,
+        local_backends: 1,
+        local_only: false,
+        affinity_seconds: 0,
+        source_ranges: vec![],
+    };
+    ServiceDescription {
+        namespace: "default".into(),
+        name: "web".into(),
+        kind: "ClusterIP".into(),
+        annotations: [("note".to_owned(), "x".repeat(500))].into(),
+        ports: vec![PortDescription {
+            port: 80,
+            proto: "TCP".into(),
+            family: "IPv4".into(),
+            frontends: vec![frontend],
+            endpoints: vec![
+                endpoint("10.244.0.2", "node-a", true, true, "ready"),
+                endpoint(
+                    "10.244.1.2",
+                    "node-b",
+                    false,
+                    false,
+                    "terminating, and others are ready",
+                ),
+            ],
+            ..PortDescription::default()
+        }],
+        problems: vec!["loses its nodePort".into()],
+        ..ServiceDescription::default()
+    }
+}
+
+#[test]
+fn a_description_at_80_columns_still_says_why_an_endpoint_is_not_used() {
+    let text = description(&described(), columns(80));
+    let expected = "  Endpoints:
+    ADDRESS     PORT  NODE           USED  OPENED  WHY
+    10.244.0.2  8080  node-a (here)  yes   0       ready
+    10.244.1.2  8080  node-b         no    <none>  terminating, and others are
+                                                   ready
+
+Problems
+  - loses its nodePort
+";
+    assert!(text.ends_with(expected), "{text}");
+    // The shape of everything but what cannot be broken, such as one long annotation.
+    for line in text.lines().filter(|line| !line.contains("note=")) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn a_description_at_200_columns_has_conditions_zones_and_sources() {
+    let text = description(&described(), columns(200));
+    let expected = "  Endpoints:
+    ADDRESS     PORT  NODE           ZONE    CONDITIONS           USED  ACTIVE  OPENED  SOURCE                       WHY
+    10.244.0.2  8080  node-a (here)  zone-a  ready                yes   3       0       EndpointSlice default/web-1  ready
+    10.244.1.2  8080  node-b         zone-a  serving,terminating  no    3       <none>  EndpointSlice default/web-1  terminating, and others are ready
+";
+    assert!(text.contains(expected), "{text}");
+    assert!(
+        text.contains("note=xxx") && !text.contains(&"x".repeat(101)),
         "{text}"
     );
 }

@@ -175,13 +175,18 @@ mod tests {
     #[test]
     fn a_letter_orders_and_the_same_again_turns_around() {
         let mut state = state();
-        let packets = ["default/web:http", "kube-system/kube-dns:dns", "default/web:http"];
+        let packets = [
+            "default/web:http",
+            "kube-system/kube-dns:dns",
+            "default/web:http",
+        ];
         assert_eq!(names(&state), packets);
         type_in(&mut state, "o");
         assert_eq!(names(&state)[2], "kube-system/kube-dns:dns");
         type_in(&mut state, "o");
         assert_eq!(names(&state)[0], "kube-system/kube-dns:dns");
         type_in(&mut state, "e");
-        assert_eq!(state.visible()[0].ready, 1);
+        let ready: Vec<usize> = state.visible().iter().map(|row| row.ready).collect();
+        assert_eq!(ready, [0, 2, 1]);
     }
 }

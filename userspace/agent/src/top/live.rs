@@ -89,7 +89,11 @@ async fn ask(
             Ok(Ok(())) | Err(_) => {}
         }
         let path = path(*wanted.borrow_and_update());
-        if answers.send(client::get(&socket, &path).await).await.is_err() {
+        if answers
+            .send(client::get(&socket, &path).await)
+            .await
+            .is_err()
+        {
             return;
         }
     }

@@ -48,7 +48,9 @@ impl Base {
             counters: counters
                 .map(|it| (it.reason.clone(), (it.packets, it.bytes)))
                 .collect(),
-            services: services.filter_map(|it| Some((it.id, it.traffic?))).collect(),
+            services: services
+                .filter_map(|it| Some((it.id, it.traffic?)))
+                .collect(),
             backends: backends
                 .filter_map(|it| Some(((it.id, it.address), it.traffic?)))
                 .collect(),
@@ -80,7 +82,11 @@ impl Base {
     pub(super) fn totals(&self, counters: &[CounterRow], seconds: f64) -> Totals {
         let mut totals = Totals::default();
         for counter in counters {
-            let (packets, bytes) = self.counters.get(&counter.reason).copied().unwrap_or_default();
+            let (packets, bytes) = self
+                .counters
+                .get(&counter.reason)
+                .copied()
+                .unwrap_or_default();
             let grown = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
             let packets = grown(counter.packets, packets);
             match (counter.reason.as_str(), counter.verdict.as_str()) {
@@ -102,7 +108,9 @@ impl Base {
                 totals.reasons.push((counter.reason.clone(), packets));
             }
         }
-        totals.reasons.sort_by(|one, other| other.1.total_cmp(&one.1));
+        totals
+            .reasons
+            .sort_by(|one, other| other.1.total_cmp(&one.1));
         totals
     }
 }
@@ -174,7 +182,11 @@ mod tests {
         assert_eq!(totals.packets, 1530.0);
         assert_eq!(totals.opened, 32.0);
         assert_eq!((totals.rejects, totals.drops), (3.0, 4.0));
-        let reasons: Vec<&str> = totals.reasons.iter().map(|(name, _)| name.as_str()).collect();
+        let reasons: Vec<&str> = totals
+            .reasons
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
         assert_eq!(reasons, ["source_range", "no_endpoints"]);
     }
 }

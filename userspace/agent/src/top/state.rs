@@ -105,7 +105,11 @@ impl State {
 
     /// Puts the cursor on the first port of a Service and shows its backends.
     pub(crate) fn open_service(&mut self, service: &str) -> bool {
-        let is_of = |row: &&Row| row.name.rsplit_once(':').is_some_and(|(name, _)| name == service);
+        let is_of = |row: &&Row| {
+            row.name
+                .rsplit_once(':')
+                .is_some_and(|(name, _)| name == service)
+        };
         self.chosen = self.rows.iter().find(is_of).map(|row| row.id);
         self.open = self.chosen.is_some();
         self.held = self.open;
@@ -117,7 +121,9 @@ impl State {
         let wanted = self.filter.to_lowercase();
         let is_wanted = |row: &&Row| {
             let text = format!("{} {} {}", row.name, row.port, row.proto);
-            wanted.split_whitespace().all(|word| text.to_lowercase().contains(word))
+            wanted
+                .split_whitespace()
+                .all(|word| text.to_lowercase().contains(word))
         };
         self.rows.iter().filter(is_wanted).collect()
     }
@@ -193,7 +199,11 @@ impl Row {
             counts: it.traffic,
             rates: rates(),
             active: it.active,
-            backends: it.backends.iter().map(|it| Backend::new(it, base, seconds)).collect(),
+            backends: it
+                .backends
+                .iter()
+                .map(|it| Backend::new(it, base, seconds))
+                .collect(),
         }
     }
 

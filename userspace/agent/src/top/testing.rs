@@ -22,6 +22,7 @@ pub(super) fn report(second: u64) -> TrafficReport {
     };
     let web6 = ServiceTraffic {
         traffic: None,
+        endpoints_ready: 0,
         endpoints_total: 0,
         ..web6
     };
@@ -53,7 +54,14 @@ pub(super) fn report(second: u64) -> TrafficReport {
     }
 }
 
-fn service(id: u32, namespace: &str, name: &str, port: &str, proto: &str, family: &str) -> ServiceTraffic {
+fn service(
+    id: u32,
+    namespace: &str,
+    name: &str,
+    port: &str,
+    proto: &str,
+    family: &str,
+) -> ServiceTraffic {
     ServiceTraffic {
         id,
         namespace: namespace.into(),

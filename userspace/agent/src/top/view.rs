@@ -41,13 +41,20 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
 /// The same as a still picture: no cursor and no keys, and all rows.
 pub(super) fn still(state: &State, width: u16) -> Buffer {
     let backends = state.cursor().map_or(0, |(_, row)| row.backends.len());
-    let rows = state.visible().len().max(1) + if state.open { backends.max(1) + usize::from(table::BACKENDS_HEAD) } else { 0 };
+    let rows = state.visible().len().max(1)
+        + if state.open {
+            backends.max(1) + usize::from(table::BACKENDS_HEAD)
+        } else {
+            0
+        };
     let rows = u16::try_from(rows).unwrap_or(u16::MAX / 2);
     let height = head::HEIGHT.saturating_add(rows).saturating_add(1);
-    // A buffer has at most as many cells.
     let area = Rect::new(0, 0, width, height);
     let mut buffer = Buffer::empty(area);
-    let [head, body, _none] = split(Rect { height: area.height + 1, ..area });
+    let [head, body, _none] = split(Rect {
+        height: area.height + 1,
+        ..area
+    });
     head::draw(state, head, &mut buffer);
     tables(state, body, &mut buffer);
     buffer
@@ -57,7 +64,11 @@ fn split(area: Rect) -> [Rect; 3] {
     let head = head::HEIGHT.min(area.height);
     let foot = u16::from(area.height > head);
     let body = area.height - head - foot;
-    let at = |y: u16, height: u16| Rect { y: area.y + y, height, ..area };
+    let at = |y: u16, height: u16| Rect {
+        y: area.y + y,
+        height,
+        ..area
+    };
     [at(0, head), at(head, body), at(head + body, foot)]
 }
 
@@ -69,11 +80,24 @@ fn tables(state: &State, area: Rect, buffer: &mut Buffer) {
     let wanted = u16::try_from(row.backends.len().max(1)).unwrap_or(u16::MAX);
     let wanted = wanted.saturating_add(table::BACKENDS_HEAD);
     let room = (area.height / 2).max(area.height.saturating_sub(used(state)));
-    let below = wanted.min(room).min(area.height.saturating_sub(SERVICES_LEAST));
+    let below = wanted
+        .min(room)
+        .min(area.height.saturating_sub(SERVICES_LEAST.min(used(state))));
     // Close to the service ports, where both tables have room enough.
     let above = used(state).min(area.height - below);
-    table::services(state, Rect { height: above, ..area }, buffer);
-    let below = Rect { y: area.y + above, height: below, ..area };
+    table::services(
+        state,
+        Rect {
+            height: above,
+            ..area
+        },
+        buffer,
+    );
+    let below = Rect {
+        y: area.y + above,
+        height: below,
+        ..area
+    };
     table::backends(row, below, buffer);
 }
 
@@ -87,7 +111,10 @@ fn footer(state: &State, area: Rect, buffer: &mut Buffer) {
         return;
     }
     let (text, style) = if state.typing {
-        (format!("filter: {}_   Enter keeps it, Esc clears it", state.filter), BOLD)
+        (
+            format!("filter: {}_   Enter keeps it, Esc clears it", state.filter),
+            BOLD,
+        )
     } else {
         let (_, name) = state.sort.key();
         let turned = if state.reversed { ", reversed" } else { "" };

@@ -41,7 +41,9 @@ pub(super) fn read(from: &Watching, detail: Detail) -> Result<TrafficReport, Err
         for family in [Family::V4, Family::V6] {
             let mut found = backends(&*from.gauges, &names, &census, family, detail, capacity)?;
             for service in &mut services {
-                service.backends.extend(found.remove(&service.id).unwrap_or_default());
+                service
+                    .backends
+                    .extend(found.remove(&service.id).unwrap_or_default());
             }
         }
     }
@@ -105,8 +107,9 @@ fn backends(
     detail: Detail,
     capacity: u32,
 ) -> Result<HashMap<u32, Vec<BackendTraffic>>, Error> {
-    let is_wanted = |it: &BackendName| it.service != 0
-        && (detail == Detail::All || detail == Detail::Of(it.service));
+    let is_wanted = |it: &BackendName| {
+        it.service != 0 && (detail == Detail::All || detail == Detail::Of(it.service))
+    };
     let all: Vec<(u32, &BackendName)> = names
         .backends(family)
         .filter(|(_, it)| is_wanted(it))

@@ -69,6 +69,38 @@ fn every_field_of_the_manifests_is_one_of_kubernetes() {
 }
 
 #[test]
+fn the_patch_for_the_cni_plugin_fits_the_daemon_set_and_installs_the_same_binary() {
+    let mut object = documents("daemonset.yaml").remove(0);
+    let patch = documents("cni.yaml").remove(0);
+    assert_eq!(patch["metadata"]["name"], object["metadata"]["name"]);
+    let (from, to) = (
+        &patch["spec"]["template"]["spec"],
+        &mut object["spec"]["template"]["spec"],
+    );
+    to["initContainers"] = from["initContainers"].clone();
+    let volumes = from["volumes"].as_array().expect("volumes").clone();
+    to["volumes"]
+        .as_array_mut()
+        .expect("volumes")
+        .extend(volumes);
+    let set: DaemonSet = read(&object);
+    let pod = set.spec.template.spec.expect("a pod");
+    let init = &pod.init_containers.expect("an init container")[0];
+    assert_eq!(init.image, pod.containers[0].image);
+    let mounted = &init.volume_mounts.as_ref().expect("mounts")[0].mount_path;
+    let args = init.args.as_ref().expect("arguments");
+    assert_eq!(args[..2], ["cni", "--install"]);
+    assert_eq!(args[2], *mounted);
+    let dir = tempfile::tempdir().expect("a directory");
+    let there = dir.path().to_str().expect("a path in UTF-8");
+    let output = crate::tidegate(&["cni", "--install", there], &BTreeMap::new());
+    assert_eq!(output.status.code(), Some(0));
+    let installed = fs::metadata(dir.path().join("tidegate")).expect("a file");
+    let built = fs::metadata(env!("CARGO_BIN_EXE_tidegate")).expect("a file");
+    assert_eq!(installed.len(), built.len());
+}
+
+#[test]
 fn the_pod_that_detaches_has_the_image_and_at_most_the_rights_of_the_daemon_set() {
     let pod: Pod = read(&documents("detach.yaml")[0]);
     let detaching = pod.spec.expect("a spec").containers[0].clone();

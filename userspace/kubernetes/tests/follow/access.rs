@@ -80,8 +80,15 @@ async fn a_server_of_another_authority_is_not_believed() {
     secure.write("ca.crt", &Authority::new().unwrap().certificate());
     let mut told = secure.told("{token: secret}");
     told.until("it is told", |it| !it.problems.is_empty()).await;
-    assert!(told.problems[0].contains("certificate"), "{:?}", told.problems);
-    assert!(secure.server.asked().is_empty(), "the token was shown to it");
+    assert!(
+        told.problems[0].contains("certificate"),
+        "{:?}",
+        told.problems
+    );
+    assert!(
+        secure.server.asked().is_empty(),
+        "the token was shown to it"
+    );
 }
 
 #[tokio::test]
@@ -95,7 +102,11 @@ async fn a_token_that_rotates_is_read_again_when_it_is_refused() {
     secure.server.cut(Cut::Abrupt);
     secure.server.put(service("new"));
     told.until("it is told", |it| !it.problems.is_empty()).await;
-    assert!(told.problems[0].contains("Unauthorized (401)"), "{:?}", told.problems);
+    assert!(
+        told.problems[0].contains("Unauthorized (401)"),
+        "{:?}",
+        told.problems
+    );
     secure.write("token", "second");
     told.until_equal(&secure.server).await;
     told.until("all is well", |it| it.problems.is_empty()).await;
@@ -139,9 +150,17 @@ async fn a_plugin_is_asked_for_the_token() {
 async fn the_address_can_be_another_than_the_file_s() {
     let secure = Secure::new();
     secure.server.tokens(["secret"]);
-    let path = with_authority(secure.path(), "https://10.96.0.1", "{token: secret}", Some("ca.crt"));
+    let path = with_authority(
+        secure.path(),
+        "https://10.96.0.1",
+        "{token: secret}",
+        Some("ca.crt"),
+    );
     let server = Server::new(Access::Kubeconfig(path), Some(secure.server.url()));
-    assert_eq!(server.check().await.unwrap(), format!("{}/", secure.server.url()));
+    assert_eq!(
+        server.check().await.unwrap(),
+        format!("{}/", secure.server.url())
+    );
     Told::by(server, timing()).until_equal(&secure.server).await;
 }
 
@@ -155,23 +174,46 @@ async fn files_that_are_wrong_are_told_at_start_in_one_line() {
         format!("{error:#}")
     };
     let missing = check().await;
-    assert!(missing.starts_with(&format!("cannot read {}", path.display())), "{missing}");
-    let texts = ["", "not: [yaml", "{}", "just words", "apiVersion: v1\nkind: Config\ncurrent-context: no\n"];
+    assert!(
+        missing.starts_with(&format!("cannot read {}", path.display())),
+        "{missing}"
+    );
+    let texts = [
+        "",
+        "not: [yaml",
+        "{}",
+        "just words",
+        "apiVersion: v1\nkind: Config\ncurrent-context: no\n",
+    ];
     for text in texts {
         fs::write(&path, text).unwrap();
         let line = check().await;
-        assert!(line.starts_with(&path.display().to_string()), "{text}: {line}");
+        assert!(
+            line.starts_with(&path.display().to_string()),
+            "{text}: {line}"
+        );
     }
     for url in ["no url", "10.0.0.1", "http://"] {
         kubeconfig(directory.path(), url, "{}");
         let line = check().await;
-        assert!(line.starts_with(&path.display().to_string()), "{url}: {line}");
+        assert!(
+            line.starts_with(&path.display().to_string()),
+            "{url}: {line}"
+        );
     }
-    with_authority(directory.path(), "https://192.0.2.1", "{}", Some("missing.crt"));
+    with_authority(
+        directory.path(),
+        "https://192.0.2.1",
+        "{}",
+        Some("missing.crt"),
+    );
     assert!(check().await.contains("missing.crt"));
     let empty = Server::new(Access::InCluster(directory.path().join("none")), None);
     let line = format!("{:#}", empty.check().await.unwrap_err());
-    assert!(line.contains("--in-cluster needs a pod with a service account"), "{line}");
+    assert!(
+        line.contains("--in-cluster needs a pod with a service account"),
+        "{line}"
+    );
 }
 
 #[tokio::test]

@@ -32,7 +32,9 @@ async fn a_busy_server_is_left_alone_as_long_as_it_asks() {
     let stage = Stage::new();
     let mut timing = timing();
     timing.most = Duration::from_secs(5);
-    stage.server.fail(On::List(Kind::Service), Fault::Status(429, Some(1)));
+    stage
+        .server
+        .fail(On::List(Kind::Service), Fault::Status(429, Some(1)));
     let began = Instant::now();
     stage.settled_with(timing).await;
     assert!(began.elapsed() >= Duration::from_secs(1));
@@ -45,8 +47,11 @@ async fn services_that_may_not_be_read_are_a_problem_until_they_may() {
     let mut told = stage.follow();
     told.until("it is told", |it| !it.problems.is_empty()).await;
     let line = &told.problems[0];
-    assert!(line.starts_with("Kubernetes API: cannot read services: "), "{line}");
-    assert!(line.ends_with("grant get, list and watch"), "{line}");
+    assert!(
+        line.starts_with("Kubernetes API: cannot read services: "),
+        "{line}"
+    );
+    assert!(line.ends_with("grant list and watch"), "{line}");
     assert!(told.held.is_empty());
     stage.server.allows(Kind::Service, true);
     told.until_equal(&stage.server).await;
@@ -59,9 +64,14 @@ async fn a_node_that_may_not_be_read_is_done_without() {
     stage.server.allows(Kind::Node, false);
     let mut told = stage.follow();
     told.until("web is there", |it| it.has(WEB)).await;
-    assert!(told.problems[0].contains("cannot read nodes"), "{:?}", told.problems);
+    assert!(
+        told.problems[0].contains("cannot read nodes"),
+        "{:?}",
+        told.problems
+    );
     stage.server.allows(Kind::Node, true);
-    told.until("the node is there", |it| it.has(crate::stage::OWN_NODE)).await;
+    told.until("the node is there", |it| it.has(crate::stage::OWN_NODE))
+        .await;
     assert!(told.problems.is_empty(), "{:?}", told.problems);
 }
 
@@ -82,13 +92,16 @@ async fn rule_1_6_11_service_cidrs_are_told_as_they_come_and_go() {
         json!({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR",
                "metadata": {"name": name}, "spec": {"cidrs": blocks}})
     };
-    stage.server.put(cidr("kubernetes", &["10.96.0.0/16", "fd00:1::/112"]));
+    stage
+        .server
+        .put(cidr("kubernetes", &["10.96.0.0/16", "fd00:1::/112"]));
     let mut told = stage.settled().await;
     assert_eq!(told.cidrs, ["10.96.0.0/16", "fd00:1::/112"]);
     stage.server.put(cidr("more", &["10.97.0.0/16"]));
     told.until("three blocks", |it| it.cidrs.len() == 3).await;
     stage.server.delete(Kind::ServiceCidr, "", "kubernetes");
-    told.until("one block", |it| it.cidrs == ["10.97.0.0/16"]).await;
+    told.until("one block", |it| it.cidrs == ["10.97.0.0/16"])
+        .await;
     assert_eq!(told.held.len(), 5);
 }
 
@@ -123,7 +136,9 @@ async fn random_faults_for_a_while_lose_nothing() {
         }
         let kind = [Kind::Service, Kind::EndpointSlice][usize::try_from(next(2)).unwrap()];
         let on = [On::List(kind), On::Watch(kind)][usize::try_from(next(2)).unwrap()];
-        stage.server.fail(on, faults[usize::try_from(next(7)).unwrap()].clone());
+        stage
+            .server
+            .fail(on, faults[usize::try_from(next(7)).unwrap()].clone());
         match next(8) {
             0 => stage.server.compact(),
             1 => stage.server.away(true),

@@ -15,7 +15,8 @@ async fn rule_1_2_3_and_5_1_9_nothing_is_told_before_services_and_slices_were_li
         stage.server.fail(On::List(kind), Fault::Silent);
         let mut told = stage.follow();
         // The other resources are there long before the silent one is asked for again.
-        told.until("the problem is told", |it| !it.problems.is_empty()).await;
+        told.until("the problem is told", |it| !it.problems.is_empty())
+            .await;
         while told.next(Duration::from_millis(300)).await {}
         assert!(!told.is_complete && told.held.is_empty(), "{kind:?}");
         told.until_equal(&stage.server).await;
@@ -51,7 +52,11 @@ async fn a_list_after_expiry_is_the_newest_and_comes_in_pages() {
     assert!(!first.query.contains("continue="), "{first:?}");
     assert_eq!(pages.len(), 3, "{pages:?}");
     assert!(pages.iter().all(|it| it.query.contains("limit=500")));
-    assert!(pages.iter().all(|it| !it.query.contains("resourceVersion=0")));
+    assert!(
+        pages
+            .iter()
+            .all(|it| !it.query.contains("resourceVersion=0"))
+    );
     assert!(pages[2].query.contains("continue="), "{pages:?}");
 }
 
@@ -62,8 +67,12 @@ async fn pages_that_expire_are_read_all_at_once() {
         stage.server.put(service(&format!("s{number}")));
     }
     // The first list is refused, so the second comes from the store, in pages.
-    stage.server.fail(On::List(Kind::Service), Fault::Status(504, None));
-    stage.server.fail(On::List(Kind::Service), Fault::PagesExpire);
+    stage
+        .server
+        .fail(On::List(Kind::Service), Fault::Status(504, None));
+    stage
+        .server
+        .fail(On::List(Kind::Service), Fault::PagesExpire);
     stage.settled().await;
     let lists = stage.asked(On::List(Kind::Service));
     assert_eq!(lists.len(), 4, "{lists:?}");
@@ -116,11 +125,16 @@ async fn rule_1_2_2_slices_of_headless_services_are_not_seen() {
             stage.server.ignores_selectors();
         }
         let mut told = stage.settled().await;
-        let headless = labelled(slice("web", &["10.244.0.1"]), "service.kubernetes.io/headless");
+        let headless = labelled(
+            slice("web", &["10.244.0.1"]),
+            "service.kubernetes.io/headless",
+        );
         stage.server.put(headless);
-        told.until("the slice is gone", |it| !it.has(WEB_SLICE)).await;
+        told.until("the slice is gone", |it| !it.has(WEB_SLICE))
+            .await;
         stage.server.put(slice("web", &["10.244.0.1"]));
-        told.until("the slice is back", |it| it.has(WEB_SLICE)).await;
+        told.until("the slice is back", |it| it.has(WEB_SLICE))
+            .await;
     }
 }
 

@@ -18,7 +18,10 @@ async fn one_object_that_cannot_be_read_does_not_hurt_the_others() {
     let odd = &told.held["kubernetes: Service default/odd"];
     assert!(odd.objects.is_empty() && odd.refused.len() == 1, "{odd:?}");
     let line = odd.problems[0].to_string();
-    assert!(line.starts_with("kubernetes: Service default/odd: "), "{line}");
+    assert!(
+        line.starts_with("kubernetes: Service default/odd: "),
+        "{line}"
+    );
 }
 
 #[tokio::test]
@@ -41,11 +44,17 @@ async fn what_the_server_has_taken_is_not_refused_for_its_style() {
         problems.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let service = stored("kubernetes: Service default/odd");
-    assert!(service.iter().all(|it| !it.contains("Error")), "{service:?}");
+    assert!(
+        service.iter().all(|it| !it.contains("Error")),
+        "{service:?}"
+    );
     // Where nobody may be led, nobody is led (rule 1.3.13).
     let slice = stored("kubernetes: EndpointSlice default/odd-1");
     assert_eq!(slice.len(), 1, "{slice:?}");
-    let kinds = [tidegate_control::Kind::Service, tidegate_control::Kind::EndpointSlice];
+    let kinds = [
+        tidegate_control::Kind::Service,
+        tidegate_control::Kind::EndpointSlice,
+    ];
     assert_eq!(kinds.map(|kind| store.objects(kind).count()), [1, 0]);
 }
 
@@ -61,12 +70,15 @@ async fn heartbeats_of_the_node_are_no_news() {
         ]});
         stage.server.put(beat);
     }
-    stage.server.put(node(&json!({"topology.kubernetes.io/zone": "a"})));
+    stage
+        .server
+        .put(node(&json!({"topology.kubernetes.io/zone": "a"})));
     let zone = |told: &crate::stage::Told| {
         let node = told.held[OWN_NODE].objects.first()?;
         node.label("topology.kubernetes.io/zone").map(str::to_owned)
     };
-    told.until("the zone is told", |it| zone(it).is_some()).await;
+    told.until("the zone is told", |it| zone(it).is_some())
+        .await;
     // Its first condition is news, the same one again is not.
     assert!(told.times[OWN_NODE] <= 3, "{}", told.times[OWN_NODE]);
 }
@@ -74,10 +86,16 @@ async fn heartbeats_of_the_node_are_no_news() {
 #[tokio::test]
 async fn a_node_that_is_not_there_is_told() {
     let stage = Stage::new();
-    stage.server.delete(tidegate_apiserver::Kind::Node, "", "node-a");
+    stage
+        .server
+        .delete(tidegate_apiserver::Kind::Node, "", "node-a");
     let mut told = stage.settled().await;
     told.until("it is told", |it| !it.problems.is_empty()).await;
-    assert!(told.problems[0].contains("there is no Node \"node-a\""), "{:?}", told.problems);
+    assert!(
+        told.problems[0].contains("there is no Node \"node-a\""),
+        "{:?}",
+        told.problems
+    );
     stage.server.put(node(&json!({})));
     told.until("it is there", |it| it.has(OWN_NODE)).await;
     assert!(told.problems.is_empty(), "{:?}", told.problems);

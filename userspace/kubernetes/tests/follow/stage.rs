@@ -71,7 +71,10 @@ impl Told {
             return false;
         };
         let news = news.expect("the follower has ended");
-        assert!(news.is_complete || news.changes.is_empty(), "told too early");
+        assert!(
+            news.is_complete || news.changes.is_empty(),
+            "told too early"
+        );
         self.is_complete = news.is_complete;
         self.problems = news.problems;
         self.cidrs = news.service_cidrs;
@@ -94,7 +97,12 @@ impl Told {
     pub(crate) async fn until(&mut self, what: &str, is_true: impl Fn(&Self) -> bool) {
         while !is_true(self) {
             let came = self.next(PATIENCE).await;
-            assert!(came, "{what}: not so: {:?} {:?}", self.files(), self.problems);
+            assert!(
+                came,
+                "{what}: not so: {:?} {:?}",
+                self.files(),
+                self.problems
+            );
         }
     }
 
@@ -117,7 +125,11 @@ impl Told {
         let expected = || {
             let kinds = [Kind::Service, Kind::EndpointSlice];
             let objects = kinds.into_iter().flat_map(|kind| server.objects(kind));
-            let version = |it: &Value| it["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+            let version = |it: &Value| {
+                it["metadata"]["resourceVersion"]
+                    .as_str()
+                    .map(str::to_owned)
+            };
             let pairs = objects.map(|it| (file(&it), version(&it)));
             pairs.collect::<BTreeMap<_, _>>()
         };
@@ -184,7 +196,8 @@ impl Stage {
     }
 
     pub(crate) async fn until_watched(&self, watches: usize) {
-        self.until("watches are open", |server| server.watches() == watches).await;
+        self.until("watches are open", |server| server.watches() == watches)
+            .await;
     }
 
     pub(crate) async fn until(&self, what: &str, is_true: impl Fn(&ApiServer) -> bool) {

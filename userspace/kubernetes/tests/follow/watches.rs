@@ -45,7 +45,9 @@ async fn a_watch_is_over_in_time_and_goes_on() {
     timing.watch = Duration::from_secs(1);
     let mut told = stage.settled_with(timing).await;
     let watches = || stage.asked(On::Watch(Kind::Service)).len();
-    stage.until("watches were opened anew", |_| watches() > 3).await;
+    stage
+        .until("watches were opened anew", |_| watches() > 3)
+        .await;
     stage.server.put(service("new"));
     told.until_equal(&stage.server).await;
     assert_eq!(stage.lists(), 1);
@@ -59,7 +61,9 @@ async fn bookmarks_keep_a_quiet_watch_from_expiring() {
     let mut told = stage.settled().await;
     // Versions pass by of which the watch of Services sees nothing.
     for number in 0..20 {
-        stage.server.put(slice("web", &[&format!("10.244.1.{number}")]));
+        stage
+            .server
+            .put(slice("web", &[&format!("10.244.1.{number}")]));
     }
     told.until_equal(&stage.server).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -92,7 +96,12 @@ async fn an_expired_version_is_listed_anew_whichever_way_it_is_told() {
 #[tokio::test]
 async fn an_error_event_is_no_reason_to_list() {
     let stage = Stage::new();
-    for fault in [Fault::ErrorEvent(500), Fault::ErrorEvent(429), Fault::Garbage, Fault::BreaksOff] {
+    for fault in [
+        Fault::ErrorEvent(500),
+        Fault::ErrorEvent(429),
+        Fault::Garbage,
+        Fault::BreaksOff,
+    ] {
         stage.server.fail(On::Watch(Kind::Service), fault);
     }
     let mut told = stage.settled().await;
@@ -105,7 +114,9 @@ async fn an_error_event_is_no_reason_to_list() {
 async fn a_version_that_is_refused_again_and_again_is_given_up() {
     let stage = Stage::new();
     for _ in 0..5 {
-        stage.server.fail(On::Watch(Kind::Service), Fault::ErrorEvent(504));
+        stage
+            .server
+            .fail(On::Watch(Kind::Service), Fault::ErrorEvent(504));
     }
     let mut told = stage.follow();
     told.until_equal(&stage.server).await;
@@ -118,7 +129,9 @@ async fn a_version_that_is_refused_again_and_again_is_given_up() {
 async fn watches_that_end_at_once_are_opened_ever_more_seldom() {
     let stage = Stage::new();
     for _ in 0..7 {
-        stage.server.fail(On::Watch(Kind::Service), Fault::EndsAtOnce);
+        stage
+            .server
+            .fail(On::Watch(Kind::Service), Fault::EndsAtOnce);
     }
     let began = Instant::now();
     stage.settled().await;
@@ -131,7 +144,9 @@ async fn watches_that_end_at_once_are_opened_ever_more_seldom() {
 async fn lists_that_lead_to_expired_watches_are_asked_for_ever_more_seldom() {
     let stage = Stage::new();
     for _ in 0..6 {
-        stage.server.fail(On::Watch(Kind::Service), Fault::Status(410, None));
+        stage
+            .server
+            .fail(On::Watch(Kind::Service), Fault::Status(410, None));
     }
     let began = Instant::now();
     let mut told = stage.follow();
@@ -147,8 +162,16 @@ async fn rule_5_1_10_what_was_known_stays_while_the_server_is_away() {
     let mut told = stage.settled().await;
     stage.server.away(true);
     told.until("it is told", |it| !it.problems.is_empty()).await;
-    assert!(told.problems[0].starts_with("Kubernetes API: cannot read "), "{:?}", told.problems);
-    assert!(told.problems[0].ends_with("what was known stays"), "{:?}", told.problems);
+    assert!(
+        told.problems[0].starts_with("Kubernetes API: cannot read "),
+        "{:?}",
+        told.problems
+    );
+    assert!(
+        told.problems[0].ends_with("what was known stays"),
+        "{:?}",
+        told.problems
+    );
     assert!(told.has(WEB));
     stage.server.put(service("new"));
     stage.server.away(false);
@@ -164,7 +187,11 @@ async fn rule_5_1_9_a_server_that_is_away_at_start_takes_nothing_away() {
     let mut told = stage.follow();
     told.until("it is told", |it| !it.problems.is_empty()).await;
     assert!(!told.is_complete);
-    assert!(told.problems[0].ends_with("what the maps hold stays"), "{:?}", told.problems);
+    assert!(
+        told.problems[0].ends_with("what the maps hold stays"),
+        "{:?}",
+        told.problems
+    );
     stage.server.away(false);
     told.until_equal(&stage.server).await;
     told.until("all is well", |it| it.problems.is_empty()).await;
@@ -179,7 +206,11 @@ async fn the_end_of_the_listener_ends_all_watches() {
     // A follower that waits for an event hears of it with the next one.
     for number in 0..3 {
         stage.server.put(service(&format!("s{number}")));
-        stage.server.put(slice("web", &[&format!("10.244.0.{number}")]));
+        stage
+            .server
+            .put(slice("web", &[&format!("10.244.0.{number}")]));
     }
-    stage.until("watches are closed", |server| server.watches() <= 2).await;
+    stage
+        .until("watches are closed", |server| server.watches() <= 2)
+        .await;
 }

@@ -2,9 +2,10 @@
 
 use tidegate_control::Kind;
 use utoipa::{
-    IntoParams, ToSchema,
+    IntoParams, PartialSchema, ToSchema,
     openapi::{
-        Content, ContentBuilder, HttpMethod, OpenApi, Ref, RefOr, Required, ResponseBuilder, Schema,
+        Content, ContentBuilder, HttpMethod, OpenApi, Ref, RefOr, Required, ResponseBuilder,
+        Schema,
         path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
         request_body::RequestBodyBuilder,
         schema::{AdditionalProperties, ArrayBuilder, Components, ObjectBuilder, Type},
@@ -27,45 +28,65 @@ pub(super) fn collection(kind: Kind, plural: &str) -> String {
 pub(super) fn describe(document: &mut OpenApi, kind: Kind, plural: &str) {
     let name = kind.name();
     let list = format!("{name}List");
-    let components = document.components.get_or_insert_with(Components::new);
-    components.schemas.insert(name.to_owned(), object(kind));
-    components.schemas.insert(list.clone(), list_of(name));
-    let mut failures = Vec::new();
-    StatusError::schemas(&mut failures);
-    failures.push((StatusError::name().into_owned(), <StatusError as utoipa::PartialSchema>::schema()));
-    components.schemas.extend(failures);
-
+    add_types(document, kind, &list);
     let all = format!("/v1/{plural}");
     let collection = collection(kind, plural);
     let one = format!("{collection}/{{name}}");
     let mut add = |path: &str, method: HttpMethod, operation: OperationBuilder| {
         let operation: Operation = operation.parameters(Some(in_path(path))).build();
-        document.paths.add_path_operation(path, vec![method], operation);
-    };
-    let summary = |text: &str| OperationBuilder::new().tag("objects").summary(Some(text));
-    let answers = |operation: OperationBuilder, body: &str| {
-        operation
-            .response("200", answer("done", body))
-            .response("default", answer("refused", "StatusError"))
-    };
-    let reads = |text: &str, body: &str| {
-        answers(summary(text), body).parameters(Some(WatchParameters::into_params(query)))
-    };
-    let writes = |text: &str, body: &str| {
-        answers(summary(text), body).parameters(Some(ChangeParameters::into_params(query)))
-    };
-    let takes = |operation: OperationBuilder| {
-        let body = RequestBodyBuilder::new().content("application/json", content(name));
-        operation.request_body(Some(body.required(Some(Required::True)).build()))
+        document
+            .paths
+            .add_path_operation(path, vec![method], operation);
     };
     if all != collection {
-        add(&all, HttpMethod::Get, reads(&format!("List or watch every {name}"), &list));
+        let every = reads(&format!("List or watch every {name}"), &list);
+        add(&all, HttpMethod::Get, every);
     }
-    add(&collection, HttpMethod::Get, reads(&format!("List or watch every {name} here"), &list));
-    add(&collection, HttpMethod::Post, takes(writes(&format!("Create a {name}"), name)));
-    add(&one, HttpMethod::Get, reads(&format!("Get or watch a {name}"), name));
-    add(&one, HttpMethod::Put, takes(writes(&format!("Replace or create a {name}"), name)));
-    add(&one, HttpMethod::Delete, writes(&format!("Delete a {name}"), "StatusError"));
+    let here = reads(&format!("List or watch every {name} here"), &list);
+    let create = takes(writes(&format!("Create a {name}"), name), name);
+    let replace = takes(writes(&format!("Replace or create a {name}"), name), name);
+    let delete = writes(&format!("Delete a {name}"), "StatusError");
+    add(&collection, HttpMethod::Get, here);
+    add(&collection, HttpMethod::Post, create);
+    let read = reads(&format!("Get or watch a {name}"), name);
+    add(&one, HttpMethod::Get, read);
+    add(&one, HttpMethod::Put, replace);
+    add(&one, HttpMethod::Delete, delete);
+}
+
+fn add_types(document: &mut OpenApi, kind: Kind, list: &str) {
+    let components = document.components.get_or_insert_with(Components::new);
+    let mut types = vec![
+        (kind.name().to_owned(), object(kind)),
+        (list.to_owned(), list_of(kind.name())),
+        (StatusError::name().into_owned(), StatusError::schema()),
+    ];
+    StatusError::schemas(&mut types);
+    components.schemas.extend(types);
+}
+
+/// An operation that reads, and answers this type.
+fn reads(summary: &str, body: &str) -> OperationBuilder {
+    answers(summary, body).parameters(Some(WatchParameters::into_params(query)))
+}
+
+/// An operation that writes.
+fn writes(summary: &str, body: &str) -> OperationBuilder {
+    answers(summary, body).parameters(Some(ChangeParameters::into_params(query)))
+}
+
+fn answers(summary: &str, body: &str) -> OperationBuilder {
+    OperationBuilder::new()
+        .tag("objects")
+        .summary(Some(summary))
+        .response("200", answer("done", body))
+        .response("default", answer("refused", "StatusError"))
+}
+
+/// The operation, with a body of this type.
+fn takes(operation: OperationBuilder, name: &str) -> OperationBuilder {
+    let body = RequestBodyBuilder::new().content("application/json", content(name));
+    operation.request_body(Some(body.required(Some(Required::True)).build()))
 }
 
 fn query() -> Option<ParameterIn> {
@@ -73,7 +94,9 @@ fn query() -> Option<ParameterIn> {
 }
 
 fn in_path(path: &str) -> Vec<Parameter> {
-    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let names = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     names
         .map(|name| {
             ParameterBuilder::new()
@@ -103,7 +126,11 @@ fn content(schema: &str) -> Content {
 fn object(kind: Kind) -> RefOr<Schema> {
     let word = || ObjectBuilder::new().schema_type(Type::String);
     ObjectBuilder::new()
-        .description(Some(format!("Kubernetes' {} {}", kind.api_version(), kind.name())))
+        .description(Some(format!(
+            "Kubernetes' {} {}",
+            kind.api_version(),
+            kind.name()
+        )))
         .property("apiVersion", word().enum_values(Some([kind.api_version()])))
         .property("kind", word().enum_values(Some([kind.name()])))
         .property("metadata", ObjectBuilder::new().schema_type(Type::Object))

@@ -56,11 +56,7 @@ impl WatchParameters {
 }
 
 /// Follows the objects of a scope.
-pub(super) fn watch(
-    api: &Api,
-    scope: Scope,
-    asked: &WatchParameters,
-) -> Result<Response, Failure> {
+pub(super) fn watch(api: &Api, scope: Scope, asked: &WatchParameters) -> Result<Response, Failure> {
     let (watch, first) = api
         .objects
         .watch(scope, asked.from()?)
@@ -137,6 +133,7 @@ fn lines(events: &[Value]) -> Bytes {
 }
 
 fn expired() -> Failure {
-    let reason = "too old resource version, or one of another agent: list again, and watch from there";
+    let reason =
+        "too old resource version, or one of another agent: list again, and watch from there";
     Failure::new(StatusCode::GONE, reason)
 }

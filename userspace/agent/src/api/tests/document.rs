@@ -46,7 +46,10 @@ fn the_document_names_every_route_with_its_methods() {
         let item = document["paths"][path].as_object();
         let item = item.unwrap_or_else(|| panic!("{path} is missing"));
         let methods = ["get", "put", "post", "delete"].into_iter();
-        methods.filter(|it| item.contains_key(*it)).map(str::to_owned).collect()
+        methods
+            .filter(|it| item.contains_key(*it))
+            .map(str::to_owned)
+            .collect()
     };
     for plural in ["services", "endpointslices", "pods"] {
         assert_eq!(of(&format!("/v1/{plural}")), ["get"]);
@@ -62,7 +65,15 @@ fn the_document_names_every_route_with_its_methods() {
     assert_eq!(of("/v1/flows"), ["get", "delete"]);
     assert_eq!(of("/v1/devices/{name}"), ["get", "put", "delete"]);
     let plain = [
-        "serviceports", "endpoints", "frontends", "backends", "devices", "status", "traffic", "events", "openapi.json",
+        "serviceports",
+        "endpoints",
+        "frontends",
+        "backends",
+        "devices",
+        "status",
+        "traffic",
+        "events",
+        "openapi.json",
     ];
     for name in plain {
         assert_eq!(of(&format!("/v1/{name}")), ["get"], "{name}");
@@ -76,7 +87,10 @@ fn parameters_in_paths_are_described() {
     let document = document();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+            for name in path
+                .split('/')
+                .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+            {
                 let parameters = operation["parameters"].as_array();
                 let is_it = |it: &Value| it["name"] == name && it["in"] == "path";
                 assert!(

@@ -43,17 +43,53 @@ async fn bad_requests_are_told_what_is_wrong_with_them() {
     let json = "content-type: application/json\r\n";
     let broken = ask(&path, "PUT", "/v1/snapshot", json, "{\n  \"a\": }").await;
     check(&broken, 400, "at line 2 column 8");
-    check(&ask(&path, "PUT", "/v1/snapshot", json, "").await, 400, "empty");
-    check(&ask(&path, "PUT", "/v1/snapshot", "", "7").await, 400, "the body must be an object");
-    check(&ask(&path, "PUT", "/v1/snapshot", json, "[7]").await, 400, "[0] must be");
+    check(
+        &ask(&path, "PUT", "/v1/snapshot", json, "").await,
+        400,
+        "empty",
+    );
+    check(
+        &ask(&path, "PUT", "/v1/snapshot", "", "7").await,
+        400,
+        "the body must be an object",
+    );
+    check(
+        &ask(&path, "PUT", "/v1/snapshot", json, "[7]").await,
+        400,
+        "[0] must be",
+    );
     let yaml = "content-type: application/yaml\r\n";
-    check(&ask(&path, "POST", "/v1/apply", yaml, "a: b").await, 415, "send application/json");
-    check(&ask(&path, "PATCH", "/v1/status", "", "").await, 405, "/v1/status does not take PATCH");
-    check(&ask(&path, "GET", "/nothing", "", "").await, 404, "/nothing");
-    check(&ask(&path, "GET", "/v1/services?limit=5", "", "").await, 400, "limit");
-    check(&ask(&path, "GET", "/v1/services?watch=maybe", "", "").await, 400, "watch=maybe");
+    check(
+        &ask(&path, "POST", "/v1/apply", yaml, "a: b").await,
+        415,
+        "send application/json",
+    );
+    check(
+        &ask(&path, "PATCH", "/v1/status", "", "").await,
+        405,
+        "/v1/status does not take PATCH",
+    );
+    check(
+        &ask(&path, "GET", "/nothing", "", "").await,
+        404,
+        "/nothing",
+    );
+    check(
+        &ask(&path, "GET", "/v1/services?limit=5", "", "").await,
+        400,
+        "limit",
+    );
+    check(
+        &ask(&path, "GET", "/v1/services?watch=maybe", "", "").await,
+        400,
+        "watch=maybe",
+    );
     let deep = "[".repeat(1000);
-    check(&ask(&path, "PUT", "/v1/snapshot", json, &deep).await, 400, "recursion");
+    check(
+        &ask(&path, "PUT", "/v1/snapshot", json, &deep).await,
+        400,
+        "recursion",
+    );
 }
 
 #[tokio::test]
@@ -114,7 +150,9 @@ async fn more_connections_than_allowed_are_told_to_come_again_and_may() {
     };
     let (_socket, path) = serve_with(dir.path(), limits);
     let open = [
-        client::follow(&path, "/v1/services?watch=true").await.unwrap(),
+        client::follow(&path, "/v1/services?watch=true")
+            .await
+            .unwrap(),
         client::follow(&path, "/v1/pods?watch=true").await.unwrap(),
     ];
     let answer = talk(&path, "").await;

@@ -10,10 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tidegate_api::{Cause, Changes, client};
 
-use crate::{
-    commands::input::Item,
-    failure::Failure,
-};
+use crate::{commands::input::Item, failure::Failure};
 
 /// A request has no more than this of JSON.
 const MOST: usize = 4 << 20;
@@ -97,8 +94,16 @@ async fn send(socket: &Path, way: Way, is_dry: bool, items: &[Item]) -> Result<C
         Way::Delete { .. } => (Method::POST, "/v1/delete"),
         Way::Replace => (Method::PUT, "/v1/snapshot"),
     };
-    let ignores_missing = matches!(way, Way::Delete { ignores_missing: true });
-    let query = [(is_dry, "dryRun=true"), (ignores_missing, "ignoreNotFound=true")];
+    let ignores_missing = matches!(
+        way,
+        Way::Delete {
+            ignores_missing: true
+        }
+    );
+    let query = [
+        (is_dry, "dryRun=true"),
+        (ignores_missing, "ignoreNotFound=true"),
+    ];
     let query: Vec<&str> = query.into_iter().filter(|it| it.0).map(|it| it.1).collect();
     let query = query.join("&");
     let values: Vec<&Value> = items.iter().map(|item| &item.value).collect();

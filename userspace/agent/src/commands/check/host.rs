@@ -19,38 +19,47 @@ pub(super) fn needs(config: &Config) -> Vec<Finding> {
         Err(error) => finding.missing(error.to_string()),
     };
     let rights = judged(
-        Finding::needed("rights").remedy("run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"),
-        preflight::has_rights().map(|()| "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, or more".to_owned()),
+        Finding::needed("rights")
+            .remedy("run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"),
+        preflight::has_rights()
+            .map(|()| "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, or more".to_owned()),
     );
     let bpffs = judged(
         Finding::needed("bpffs").remedy("mount -t bpf bpf /sys/fs/bpf"),
         preflight::bpffs(&config.bpffs).map(|()| format!("--bpffs {}", config.bpffs.display())),
     );
     let cgroup = judged(
-        Finding::needed("cgroup v2").remedy("mount -t cgroup2 cgroup2 /sys/fs/cgroup, or say --cgroup off"),
+        Finding::needed("cgroup v2")
+            .remedy("mount -t cgroup2 cgroup2 /sys/fs/cgroup, or say --cgroup off"),
         preflight::cgroup(config.cgroup.as_ref()).map(|path| match path {
             Some(path) => path.display().to_string(),
-            None => "--cgroup off: processes of this host reach Services through the packet path only".to_owned(),
+            None => {
+                "--cgroup off: processes of this host reach Services through the packet path only"
+                    .to_owned()
+            }
         }),
     );
     let ports = judged(
-        Finding::needed("masquerade ports")
-            .remedy("choose other --masquerade-ports, or change the sysctl net.ipv4.ip_local_port_range"),
-        preflight::masquerade_ports(config).map(|local| {
-            format!("{}; local sockets get {local}", config.masquerade_ports)
-        }),
+        Finding::needed("masquerade ports").remedy(
+            "choose other --masquerade-ports, or change the sysctl net.ipv4.ip_local_port_range",
+        ),
+        preflight::masquerade_ports(config)
+            .map(|local| format!("{}; local sockets get {local}", config.masquerade_ports)),
     );
     vec![rights, memory(), bpffs, cgroup, ports]
 }
 
 /// Before Linux 5.11 maps count as locked memory.
 fn memory() -> Finding {
-    let finding = Finding::needed("locked memory").remedy("ulimit -l unlimited; systemd: LimitMEMLOCK=infinity");
+    let finding = Finding::needed("locked memory")
+        .remedy("ulimit -l unlimited; systemd: LimitMEMLOCK=infinity");
     if kernel_at_least(5, 11) {
         return finding.ok("maps are not counted as locked memory by this kernel");
     }
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max locked memory"));
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max locked memory"));
     match line.and_then(|line| line.split_whitespace().next()) {
         Some("unlimited") => finding.ok("unlimited"),
         Some(soft) => finding.missing(format!("only {soft} bytes may be locked")),
@@ -70,7 +79,8 @@ pub(super) async fn devices(config: &Config) -> Vec<Finding> {
             return vec![Finding::needed("devices").missing(error.to_string())];
         }
     };
-    let named = Finding::needed("named devices").remedy("name devices that are there, or use wildcards");
+    let named =
+        Finding::needed("named devices").remedy("name devices that are there, or use wildcards");
     let mut findings = Vec::new();
     if let Err(error) = preflight::named_devices(config, &seen) {
         findings.push(named.missing(error.to_string()));
@@ -87,7 +97,10 @@ pub(super) async fn devices(config: &Config) -> Vec<Finding> {
         .remedy("give the node a default route, or name devices with --uplink");
     findings.push(match uplinks.as_slice() {
         [] => uplink.missing("no device is the uplink"),
-        some => uplink.ok(format!("{}; and {others} devices of pods and tunnels", some.join(", "))),
+        some => uplink.ok(format!(
+            "{}; and {others} devices of pods and tunnels",
+            some.join(", ")
+        )),
     });
     findings.extend(uplinks.into_iter().map(native_xdp));
     findings.extend(rp_filter(facts.devices.values().map(|it| it.name.as_str())));
@@ -110,10 +123,16 @@ fn native_xdp(device: &str) -> Finding {
 
 /// Reverse path filtering drops what comes in where the way back does not lead.
 fn rp_filter<'a>(devices: impl Iterator<Item = &'a str>) -> Option<Finding> {
-    let mode = |device: &str| sysctl(&format!("net/ipv4/conf/{device}/rp_filter"))?.parse::<u32>().ok();
+    let mode = |device: &str| {
+        sysctl(&format!("net/ipv4/conf/{device}/rp_filter"))?
+            .parse::<u32>()
+            .ok()
+    };
     // The stricter of both holds.
     let all = mode("all")?;
-    let strict: Vec<&str> = devices.filter(|it| mode(it).unwrap_or(0).max(all) == 1).collect();
+    let strict: Vec<&str> = devices
+        .filter(|it| mode(it).unwrap_or(0).max(all) == 1)
+        .collect();
     let finding = Finding::optional(
         "rp_filter",
         "the kernel drops packets that come in by another device than the way back would take, before or after tidegate has seen them",
@@ -121,8 +140,13 @@ fn rp_filter<'a>(devices: impl Iterator<Item = &'a str>) -> Option<Finding> {
     if strict.is_empty() {
         return Some(finding.ok("off or loose at every device"));
     }
-    let remedy = "harmless with one uplink; with several: sysctl -w net.ipv4.conf.DEVICE.rp_filter=2";
-    Some(finding.remedy(remedy).missing(format!("strict at {}", strict.join(", "))))
+    let remedy =
+        "harmless with one uplink; with several: sysctl -w net.ipv4.conf.DEVICE.rp_filter=2";
+    Some(
+        finding
+            .remedy(remedy)
+            .missing(format!("strict at {}", strict.join(", "))),
+    )
 }
 
 /// Ports that the agent opens. The data path does not need them.
@@ -136,20 +160,25 @@ pub(super) fn ports(config: &Config) -> Vec<Finding> {
         MetricsAddress::At(address) => Some(address),
     };
     let ports = [
-        ("--health-address", health, "load balancers outside see this node as down"),
+        (
+            "--health-address",
+            health,
+            "load balancers outside see this node as down",
+        ),
         ("--metrics-address", metrics, "there are no metrics"),
     ];
     let findings = ports.into_iter().map(|(flag, address, costs)| {
-        let finding = Finding::optional(flag, costs)
-            .remedy(format!("stop who listens there, kube-proxy perhaps (ss -ltnp), or say another {flag}"));
+        let finding = Finding::optional(flag, costs).remedy(format!(
+            "stop who listens there, kube-proxy perhaps (ss -ltnp), or say another {flag}"
+        ));
         let Some(address) = address else {
             return finding.ok("off");
         };
         match TcpListener::bind(address) {
             Ok(_closed_at_once) => finding.ok(format!("{address} is free")),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                finding.missing(format!("{address} is in use; by an agent that runs, perhaps"))
-            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => finding.missing(format!(
+                "{address} is in use; by an agent that runs, perhaps"
+            )),
             Err(error) => finding.missing(format!("{address}: {error}")),
         }
     });
@@ -165,7 +194,9 @@ pub(super) fn settings() -> Vec<Finding> {
         match sysctl(key).as_deref() {
             Some("0") => finding.missing("off"),
             Some(_) => finding.ok("on"),
-            None => finding.unknown(format!("there is no /proc/sys/{key}: is the family switched off?")),
+            None => finding.unknown(format!(
+                "there is no /proc/sys/{key}: is the family switched off?"
+            )),
         }
     };
     let diag = Finding::optional(

@@ -9,7 +9,9 @@ pub(super) fn features() -> Vec<Finding> {
     let mut findings = vec![version()];
     let tried = probe();
     if tried.is_empty() {
-        findings.push(Finding::needed("eBPF").unknown("nothing could be tried: no thread was to be had"));
+        findings.push(
+            Finding::needed("eBPF").unknown("nothing could be tried: no thread was to be had"),
+        );
     }
     findings.extend(tried.into_iter().map(|(feature, found)| {
         let finding = words(feature);

@@ -20,7 +20,11 @@ fn kube_proxy() -> Finding {
     match rules::of_nftables() {
         Ok(rules) => found.extend(rules),
         // Without nf_tables in the kernel there are no rules.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP | libc::EPROTONOSUPPORT)) => {}
+        Err(error)
+            if matches!(
+                error.raw_os_error(),
+                Some(libc::EINVAL | libc::EOPNOTSUPP | libc::EPROTONOSUPPORT)
+            ) => {}
         Err(error) => return finding.unknown(format!("nftables cannot be asked: {error}")),
     }
     match legacy() {
@@ -47,7 +51,10 @@ fn legacy() -> Result<Option<String>, String> {
         .iter()
         .find_map(|program| Command::new(program).args(["-t", "nat"]).output().ok());
     let Some(output) = output else {
-        return Err("there are iptables rules of the old kind, and no iptables-legacy-save to list them".to_owned());
+        return Err(
+            "there are iptables rules of the old kind, and no iptables-legacy-save to list them"
+                .to_owned(),
+        );
     };
     let text = String::from_utf8_lossy(&output.stdout);
     let chains = text
@@ -55,21 +62,31 @@ fn legacy() -> Result<Option<String>, String> {
         .filter_map(|line| line.strip_prefix(':')?.split(' ').next())
         .filter(|chain| rules::is_kube_proxys(chain))
         .count();
-    Ok((chains > 0).then(|| format!("{chains} chains of iptables (legacy), such as KUBE-SERVICES")))
+    Ok(
+        (chains > 0)
+            .then(|| format!("{chains} chains of iptables (legacy), such as KUBE-SERVICES")),
+    )
 }
 
 fn ipvs() -> Option<String> {
     let text = fs::read_to_string("/proc/net/ip_vs").ok()?;
     let services = text
         .lines()
-        .filter(|line| ["TCP ", "UDP ", "SCTP "].iter().any(|it| line.starts_with(it)))
+        .filter(|line| {
+            ["TCP ", "UDP ", "SCTP "]
+                .iter()
+                .any(|it| line.starts_with(it))
+        })
         .count();
     (services > 0).then(|| format!("{services} virtual servers of IPVS"))
 }
 
 /// Whether a tidegate runs with these pins, or has left some.
 fn pins(bpffs: &Path) -> Finding {
-    let finding = Finding::optional("no other tidegate", "`tidegate run` with the same --bpffs is refused while that one runs");
+    let finding = Finding::optional(
+        "no other tidegate",
+        "`tidegate run` with the same --bpffs is refused while that one runs",
+    );
     if !bpffs.exists() {
         return finding.ok(format!("nothing at {}", bpffs.display()));
     }

@@ -32,9 +32,16 @@ pub(super) fn of_nftables() -> io::Result<Vec<String>> {
 
 /// kubelet has chains of its own, which hurt nobody.
 pub(super) fn is_kube_proxys(chain: &str) -> bool {
-    ["KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-SVC-", "KUBE-SEP-", "KUBE-EXT-", "KUBE-SVL-"]
-        .iter()
-        .any(|name| chain.starts_with(name))
+    [
+        "KUBE-SERVICES",
+        "KUBE-NODEPORTS",
+        "KUBE-SVC-",
+        "KUBE-SEP-",
+        "KUBE-EXT-",
+        "KUBE-SVL-",
+    ]
+    .iter()
+    .any(|name| chain.starts_with(name))
 }
 
 /// Table and name of all chains of this network namespace.
@@ -83,13 +90,16 @@ fn chain(attributes: &[u8]) -> Option<(String, String)> {
     let mut rest = attributes;
     while let (Some(len), Some(kind)) = (half(rest, 0), half(rest, 2)) {
         let value = rest.get(4..usize::from(len))?;
-        let text = || String::from_utf8_lossy(value.strip_suffix(&[0]).unwrap_or(value)).into_owned();
+        let text =
+            || String::from_utf8_lossy(value.strip_suffix(&[0]).unwrap_or(value)).into_owned();
         match kind {
             TABLE => table = Some(text()),
             NAME => name = Some(text()),
             _ => {}
         }
-        rest = rest.get(usize::from(len).next_multiple_of(4)..).unwrap_or_default();
+        rest = rest
+            .get(usize::from(len).next_multiple_of(4)..)
+            .unwrap_or_default();
     }
     Some((table?, name?))
 }
@@ -125,7 +135,12 @@ mod tests {
 
     #[test]
     fn chains_are_read_out_of_the_kernels_messages() {
-        let body = [vec![0; FAMILY], attribute(TABLE, "nat"), attribute(NAME, "KUBE-SERVICES")].concat();
+        let body = [
+            vec![0; FAMILY],
+            attribute(TABLE, "nat"),
+            attribute(NAME, "KUBE-SERVICES"),
+        ]
+        .concat();
         let bytes = [message(GET_CHAIN, &body), message(DONE, &[0; 4])].concat();
         let mut chains = Vec::new();
         assert!(take(&bytes, &mut chains).unwrap());
@@ -134,7 +149,12 @@ mod tests {
 
     #[test]
     fn a_message_that_is_cut_short_or_an_error_is_told_and_never_panics() {
-        let body = [vec![0; FAMILY], attribute(TABLE, "nat"), attribute(NAME, "x")].concat();
+        let body = [
+            vec![0; FAMILY],
+            attribute(TABLE, "nat"),
+            attribute(NAME, "x"),
+        ]
+        .concat();
         let whole = message(GET_CHAIN, &body);
         for end in 0..whole.len() {
             let _never_panics = take(&whole[..end], &mut Vec::new());

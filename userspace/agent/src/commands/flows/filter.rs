@@ -63,7 +63,9 @@ impl Filter {
             let Some(text) = text else { continue };
             let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:/[]-_".contains(&byte);
             if !text.bytes().all(is_plain) {
-                return Err(Failure::Usage(format!("--{name} {text:?} is nothing that flows have")));
+                return Err(Failure::Usage(format!(
+                    "--{name} {text:?} is nothing that flows have"
+                )));
             }
             parts.push(format!("{name}={text}"));
         }
@@ -85,7 +87,12 @@ mod tests {
             proto: Some(Proto::Udp),
             ..Filter::default()
         };
-        let parts = ["namespace=shop", "service=web", "client=[fd00::1]:80", "proto=udp"];
+        let parts = [
+            "namespace=shop",
+            "service=web",
+            "client=[fd00::1]:80",
+            "proto=udp",
+        ];
         assert_eq!(filter.query().unwrap(), parts);
         for state in ["a&all=true", "a b", "a%20", "é"] {
             let filter = Filter {

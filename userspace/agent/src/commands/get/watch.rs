@@ -108,7 +108,11 @@ impl Printer {
     fn table<T: Listed>(&mut self, changes: &[(Happened, T)]) -> String {
         let rows: Vec<Vec<Cell>> = changes
             .iter()
-            .map(|(happened, row)| std::iter::once(happened.cell()).chain(row.cells()).collect())
+            .map(|(happened, row)| {
+                std::iter::once(happened.cell())
+                    .chain(row.cells())
+                    .collect()
+            })
             .collect();
         let mut text = String::new();
         if self.layout.is_none() && !rows.is_empty() {
@@ -161,7 +165,10 @@ mod tests {
     fn a_watch_tells_what_came_what_changed_and_what_went() {
         let mut known = BTreeMap::new();
         let first = changes(&mut known, vec![row("a", 1), row("b", 1)]);
-        assert_eq!(happened(&first), [(Happened::Added, "a"), (Happened::Added, "b")]);
+        assert_eq!(
+            happened(&first),
+            [(Happened::Added, "a"), (Happened::Added, "b")]
+        );
         assert!(changes(&mut known, vec![row("a", 1), row("b", 1)]).is_empty());
         let later = changes(&mut known, vec![row("a", 2), row("c", 1)]);
         assert_eq!(
@@ -191,7 +198,10 @@ mod tests {
             object: &row("a", 1),
         };
         let line = show::json_line(&event).unwrap();
-        assert!(line.starts_with("{\"type\":\"DELETED\",\"object\":{"), "{line}");
+        assert!(
+            line.starts_with("{\"type\":\"DELETED\",\"object\":{"),
+            "{line}"
+        );
         assert_eq!(line.lines().count(), 1);
     }
 }

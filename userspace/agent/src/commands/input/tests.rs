@@ -10,7 +10,11 @@ fn files(dir: &Path) -> Files {
 }
 
 fn names(input: &Input) -> Vec<String> {
-    input.items.iter().map(|item| item.key.to_string()).collect()
+    input
+        .items
+        .iter()
+        .map(|item| item.key.to_string())
+        .collect()
 }
 
 #[test]
@@ -27,21 +31,35 @@ fn a_directory_is_read_in_the_order_of_names_and_other_endings_are_left_out() {
     files.recursive = true;
     let input = files.read().unwrap();
     assert_eq!(input.errors.len(), 1, "{:?}", input.errors);
-    assert!(input.errors[0].contains("more/c.json: document 1: kind: is missing"), "{:?}", input.errors);
+    assert!(
+        input.errors[0].contains("more/c.json: document 1: kind: is missing"),
+        "{:?}",
+        input.errors
+    );
 }
 
 #[test]
 fn an_error_names_file_document_and_field() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.yaml");
-    fs::write(&path, format!("{WEB}---\n{}", WEB.replace("web", "b").replace("80", "0"))).unwrap();
+    fs::write(
+        &path,
+        format!("{WEB}---\n{}", WEB.replace("web", "b").replace("80", "0")),
+    )
+    .unwrap();
     let input = files(&path).read().unwrap();
     let expected = format!(
         "{}: document 2: Service default/b: spec.ports[0].port: 0 is not a port (1-65535)",
         path.display()
     );
     assert_eq!(input.errors, [expected]);
-    assert!(input.told().unwrap_err().to_string().ends_with("; nothing was changed"));
+    assert!(
+        input
+            .told()
+            .unwrap_err()
+            .to_string()
+            .ends_with("; nothing was changed")
+    );
 }
 
 #[test]
@@ -61,10 +79,17 @@ fn other_kinds_are_refused_unless_they_are_to_be_left_out() {
     fs::write(dir.path().join("a.yaml"), format!("{other}---\n{WEB}")).unwrap();
     let mut files = files(dir.path());
     let input = files.read().unwrap();
-    assert!(input.errors[0].contains("--skip-unknown"), "{:?}", input.errors);
+    assert!(
+        input.errors[0].contains("--skip-unknown"),
+        "{:?}",
+        input.errors
+    );
     files.skip_unknown = true;
     let input = files.read().unwrap();
-    assert_eq!((input.errors.len(), names(&input)), (0, vec!["Service default/web".to_owned()]));
+    assert_eq!(
+        (input.errors.len(), names(&input)),
+        (0, vec!["Service default/web".to_owned()])
+    );
 }
 
 #[test]
@@ -83,6 +108,12 @@ fn nothing_to_read_is_a_failure() {
     let dir = tempfile::tempdir().unwrap();
     let failure = files(dir.path()).read().unwrap_err().to_string();
     assert!(failure.starts_with("no objects in "), "{failure}");
-    let failure = files(&dir.path().join("none.yaml")).read().unwrap_err().to_string();
-    assert!(failure.contains("cannot read") && failure.contains("No such file"), "{failure}");
+    let failure = files(&dir.path().join("none.yaml"))
+        .read()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        failure.contains("cannot read") && failure.contains("No such file"),
+        "{failure}"
+    );
 }

@@ -17,7 +17,9 @@ const REASON: usize = 19;
 pub(super) fn text(line: &EventLine, screen: Screen) -> String {
     match line {
         EventLine::Lost { lost } => {
-            let told = format!("-- {lost} events are missing here: they came faster than they were read --");
+            let told = format!(
+                "-- {lost} events are missing here: they came faster than they were read --"
+            );
             format!("{}\n", screen.paint(&told, Tint::Bad))
         }
         EventLine::Event(event) => of_event(event, screen),

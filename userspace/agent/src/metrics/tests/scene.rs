@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_abi::{Backend, Counter, Family, Flow, Ip4, Port, Reason, Traffic, reason};
+use tidegate_abi::{Counter, Family, Flow, Ip4, Port, Reason, Traffic, reason};
 use tidegate_control::{Image, Limits, NodeFacts, Planner, Store, compile, manifest};
 use tidegate_loader::Error;
 use tokio::sync::watch;

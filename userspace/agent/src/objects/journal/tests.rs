@@ -78,12 +78,19 @@ fn a_file_cut_anywhere_is_a_state_that_was_and_can_be_written_again() {
             content.resize(length + zeros, 0);
             fs::write(other.path().join(NAME), &content).unwrap();
             let found = read(other.path());
-            assert!(states.contains(&found), "cut at {length} + {zeros}: {found:?}");
+            assert!(
+                states.contains(&found),
+                "cut at {length} + {zeros}: {found:?}"
+            );
             let (mut journal, ..) = Journal::open(other.path()).unwrap();
             journal.append(transaction(&[("k", "{}")], &[]), 9).unwrap();
             let mut expected = found.0;
             expected.insert("k".to_owned(), "{}".to_owned());
-            assert_eq!(read(other.path()), (expected, 9), "cut at {length} + {zeros}");
+            assert_eq!(
+                read(other.path()),
+                (expected, 9),
+                "cut at {length} + {zeros}"
+            );
         }
     }
 }
@@ -123,13 +130,19 @@ fn history_is_dropped_and_content_is_kept() {
     let mut version = 0;
     while !journal.is_long() {
         version += 1;
-        journal.append(transaction(&[("k", &json)], &[]), version).unwrap();
+        journal
+            .append(transaction(&[("k", &json)], &[]), version)
+            .unwrap();
     }
     let long = fs::metadata(journal.path()).unwrap().len();
-    journal.rewrite(transaction(&[("k", &json)], &[]), version).unwrap();
+    journal
+        .rewrite(transaction(&[("k", &json)], &[]), version)
+        .unwrap();
     assert!(fs::metadata(journal.path()).unwrap().len() < long / 5);
     assert!(!journal.is_long());
-    journal.append(transaction(&[("l", "{}")], &[]), version + 1).unwrap();
+    journal
+        .append(transaction(&[("l", "{}")], &[]), version + 1)
+        .unwrap();
     let (state, found) = read(dir.path());
     assert_eq!((state.len(), found), (2, version + 1));
 }
@@ -147,5 +160,8 @@ fn a_store_of_another_version_is_not_touched() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(NAME), "tidegate objects 2\n").unwrap();
     let error = Journal::open(dir.path()).unwrap_err().to_string();
-    assert!(error.contains("does not begin as a store of this version"), "{error}");
+    assert!(
+        error.contains("does not begin as a store of this version"),
+        "{error}"
+    );
 }

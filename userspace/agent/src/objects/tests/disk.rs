@@ -12,7 +12,13 @@ async fn what_was_answered_is_there_after_a_crash() {
     let mut world = World::new();
     for index in 0..5 {
         let name = format!("s{index}");
-        world.write(What::Apply, vec![service(&name, &format!("10.96.0.{index}"))]).await.unwrap();
+        world
+            .write(
+                What::Apply,
+                vec![service(&name, &format!("10.96.0.{index}"))],
+            )
+            .await
+            .unwrap();
         let before = world.objects.snapshot().1;
         world = world.restart();
         let strip = |items: Vec<Value>| -> Vec<Value> {
@@ -35,7 +41,10 @@ async fn of_two_services_of_one_age_the_first_stays_the_first_after_a_restart() 
         it["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
         it
     };
-    world.write(What::Apply, vec![same("z"), same("a")]).await.unwrap();
+    world
+        .write(What::Apply, vec![same("z"), same("a")])
+        .await
+        .unwrap();
     let mut changed = same("z");
     changed["metadata"]["labels"] = json!({"x": "y"});
     world.write(What::Apply, vec![changed]).await.unwrap();
@@ -49,7 +58,14 @@ fn small_disk(at: &Path) {
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
-    mount(Some("tidegate-test"), at, Some("tmpfs"), MsFlags::empty(), Some("size=256k")).unwrap();
+    mount(
+        Some("tidegate-test"),
+        at,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some("size=256k"),
+    )
+    .unwrap();
 }
 
 /// Blocking tasks must run on the thread that has the disk: this one.
@@ -78,7 +94,9 @@ fn a_full_disk_refuses_a_change_and_changes_nothing_until_there_is_room_again() 
         let mut large = service("b", "10.96.0.2");
         large["metadata"]["annotations"] = json!({"ballast": "x".repeat(100 << 10)});
         for what in [What::Apply, What::Snapshot] {
-            let refusal = objects.commit(order(what, vec![large.clone()])).unwrap_err();
+            let refusal = objects
+                .commit(order(what, vec![large.clone()]))
+                .unwrap_err();
             let Refusal::NoRoom(line) = refusal else {
                 panic!("{refusal:?}")
             };
@@ -86,9 +104,16 @@ fn a_full_disk_refuses_a_change_and_changes_nothing_until_there_is_room_again() 
             assert_eq!(objects.snapshot(), before);
         }
         assert!(batches.try_recv().is_ok());
-        assert!(batches.try_recv().is_err(), "the loop heard of a refused change");
+        assert!(
+            batches.try_recv().is_err(),
+            "the loop heard of a refused change"
+        );
         let again = Objects::open(dir, PORTS, mpsc::channel(1).0).unwrap();
-        assert_eq!(again.snapshot().1.len(), 1, "an agent that starts on a full disk");
+        assert_eq!(
+            again.snapshot().1.len(),
+            1,
+            "an agent that starts on a full disk"
+        );
         std::fs::remove_file(ballast).unwrap();
         drop(objects.commit(order(What::Apply, vec![large])).unwrap());
         let again = Objects::open(dir, PORTS, mpsc::channel(1).0).unwrap();
@@ -103,11 +128,23 @@ fn a_read_only_disk_is_told_in_one_line_and_does_not_hinder_reading() {
         drop(objects.commit(order(What::Apply, vec![service("a", "10.96.0.1")])));
         drop(objects);
         let none = None::<&str>;
-        mount(none, dir, none, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, none).unwrap();
+        mount(
+            none,
+            dir,
+            none,
+            MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY,
+            none,
+        )
+        .unwrap();
         let objects = Objects::open(dir, PORTS, mpsc::channel(64).0).unwrap();
         assert_eq!(objects.snapshot().1.len(), 1);
-        let refusal = objects.commit(order(What::Apply, vec![service("b", "10.96.0.2")])).unwrap_err();
-        assert!(matches!(&refusal, Refusal::Disk(line) if line.contains("--state-dir writable")), "{refusal:?}");
+        let refusal = objects
+            .commit(order(What::Apply, vec![service("b", "10.96.0.2")]))
+            .unwrap_err();
+        assert!(
+            matches!(&refusal, Refusal::Disk(line) if line.contains("--state-dir writable")),
+            "{refusal:?}"
+        );
         assert_eq!(objects.snapshot().1.len(), 1);
     });
 }

@@ -36,10 +36,10 @@ impl<K: Kernel> Reconciler<K> {
         let Some(service) = held.object.service() else {
             return Ok(None);
         };
-        let spec = service.spec.as_ref().map_or_else(
-            || Cow::Owned(ServiceSpec::default()),
-            Cow::Borrowed,
-        );
+        let spec = service
+            .spec
+            .as_ref()
+            .map_or_else(|| Cow::Owned(ServiceSpec::default()), Cow::Borrowed);
         let frontends = self.frontends()?;
         let ports: Vec<&ServicePort> = self
             .compiled
@@ -224,7 +224,10 @@ fn of_spec(service: &Service, spec: &ServiceSpec) -> ServiceDescription {
     };
     let map = |map: &Option<BTreeMap<String, String>>| map.clone().unwrap_or_default();
     let metadata = &service.metadata;
-    let balancer = service.status.as_ref().and_then(|it| it.load_balancer.as_ref());
+    let balancer = service
+        .status
+        .as_ref()
+        .and_then(|it| it.load_balancer.as_ref());
     let ingress = balancer.and_then(|it| it.ingress.as_ref());
     let ingress = ingress.into_iter().flatten();
     let word = |word: &Option<String>, default: &str| match word.as_deref() {
@@ -244,7 +247,10 @@ fn of_spec(service: &Service, spec: &ServiceSpec) -> ServiceDescription {
     let affinity = u32::try_from(client_ip.unwrap_or(10_800)).unwrap_or(0);
     ServiceDescription {
         kind: word(&spec.type_, "ClusterIP"),
-        created: metadata.creation_timestamp.as_ref().map(|it| it.0.to_string()),
+        created: metadata
+            .creation_timestamp
+            .as_ref()
+            .map(|it| it.0.to_string()),
         labels: map(&metadata.labels),
         annotations: map(&metadata.annotations),
         selector: map(&spec.selector),
@@ -252,7 +258,9 @@ fn of_spec(service: &Service, spec: &ServiceSpec) -> ServiceDescription {
         ip_family_policy: spec.ip_family_policy.clone(),
         cluster_ips,
         external_ips: addresses(spec.external_ips.as_ref()),
-        load_balancer_ips: ingress.filter_map(|it| it.ip.as_ref()?.parse().ok()).collect(),
+        load_balancer_ips: ingress
+            .filter_map(|it| it.ip.as_ref()?.parse().ok())
+            .collect(),
         external_name: spec.external_name.clone(),
         internal_traffic_policy: word(&spec.internal_traffic_policy, "Cluster"),
         traffic_distribution: spec.traffic_distribution.clone(),
@@ -268,9 +276,13 @@ fn of_spec(service: &Service, spec: &ServiceSpec) -> ServiceDescription {
 
 /// `None`: nobody outside can reach it, and the policy means nothing.
 fn policy_of(spec: &ServiceSpec, port: &ServicePort) -> Option<String> {
-    let is_outside = spec.type_.as_deref().is_some_and(|it| it != "ClusterIP")
-        || !port.external_ips.is_empty();
-    let policy = if port.external_local { "Local" } else { "Cluster" };
+    let is_outside =
+        spec.type_.as_deref().is_some_and(|it| it != "ClusterIP") || !port.external_ips.is_empty();
+    let policy = if port.external_local {
+        "Local"
+    } else {
+        "Cluster"
+    };
     is_outside.then(|| policy.to_owned())
 }
 

@@ -44,7 +44,12 @@ pub(super) fn columns(width: u16) -> Vec<Column> {
         of_backends: !matches!(title, "PORT" | "PROTO" | "REFUSED/S" | "READY"),
         value,
     };
-    let active = column("ACTIVE", 7, Some(Sort::Active), active as fn(&Values<'_>) -> (String, Style));
+    let active = column(
+        "ACTIVE",
+        7,
+        Some(Sort::Active),
+        active as fn(&Values<'_>) -> (String, Style),
+    );
     let new = column("NEW/S", 6, Some(Sort::New), |it| rate(it, |it| it.opened));
     let refused = column("REFUSED/S", 10, Some(Sort::Refused), refused);
     let ready = column("READY", 7, Some(Sort::Ready), ready);
@@ -52,10 +57,16 @@ pub(super) fn columns(width: u16) -> Vec<Column> {
         return vec![
             column("PROTO", 5, None, proto),
             column("PKT/S", 7, Some(Sort::Packets), |it| rate(it, Rates::all)),
-            column("BYTE/S", 7, Some(Sort::Bytes), |it| rate(it, Rates::all_bytes_of)),
+            column("BYTE/S", 7, Some(Sort::Bytes), |it| {
+                rate(it, Rates::all_bytes_of)
+            }),
             new,
             active,
-            Column { title: "REF/S", width: 6, ..refused },
+            Column {
+                title: "REF/S",
+                width: 6,
+                ..refused
+            },
             Column { width: 6, ..ready },
         ];
     }
@@ -67,13 +78,17 @@ pub(super) fn columns(width: u16) -> Vec<Column> {
         column("PKT/S", 8, Some(Sort::Packets), |it| rate(it, Rates::all)),
         column("BYTE/S IN", 10, None, |it| rate(it, |it| it.bytes)),
         column("BYTE/S OUT", 11, None, |it| rate(it, |it| it.reply_bytes)),
-        column("BYTE/S", 8, Some(Sort::Bytes), |it| rate(it, Rates::all_bytes_of)),
+        column("BYTE/S", 8, Some(Sort::Bytes), |it| {
+            rate(it, Rates::all_bytes_of)
+        }),
         Column { width: 8, ..new },
         Column { width: 8, ..active },
         refused,
         Column { width: 9, ..ready },
         column("FLOWS", 9, None, |it| sum(it, |it| it.opened)),
-        column("BYTES", 9, None, |it| sum(it, |it| it.bytes + it.reply_bytes)),
+        column("BYTES", 9, None, |it| {
+            sum(it, |it| it.bytes + it.reply_bytes)
+        }),
     ]
 }
 

@@ -2,7 +2,11 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
-use super::{BAD, BOLD, DOUBTFUL, FAINT, GOOD, State, number::{count, short}, put};
+use super::{
+    BAD, BOLD, DOUBTFUL, FAINT, GOOD, State,
+    number::{count, short},
+    put,
+};
 
 /// Lines, with the empty one below.
 pub(super) const HEIGHT: u16 = 5;
@@ -25,7 +29,10 @@ fn identity(state: &State) -> Line {
     let report = &state.head.report;
     let mut line = vec![
         ("tidegate top".to_owned(), BOLD),
-        (format!("   node {}   version {}   ", report.node, report.version), PLAIN),
+        (
+            format!("   node {}   version {}   ", report.node, report.version),
+            PLAIN,
+        ),
     ];
     if let Some(trouble) = &state.trouble {
         line.push((trouble.clone(), BAD));
@@ -64,7 +71,10 @@ fn flows(state: &State) -> Line {
     let services = if state.filter.is_empty() {
         format!("   service ports {all}")
     } else {
-        format!("   service ports {shown} of {all} (filter: {})", state.filter)
+        format!(
+            "   service ports {shown} of {all} (filter: {})",
+            state.filter
+        )
     };
     vec![
         ("flows ".to_owned(), FAINT),
@@ -84,7 +94,10 @@ fn rates(state: &State) -> Line {
     let mut line = Vec::new();
     let mut add = |name: &str, value: f64, style: Style| {
         line.push((format!("{name} "), FAINT));
-        line.push((format!("{:<7}", short(value)), if value > 0.0 { style } else { PLAIN }));
+        line.push((
+            format!("{:<7}", short(value)),
+            if value > 0.0 { style } else { PLAIN },
+        ));
     };
     add("pkt/s", totals.packets, BOLD);
     add("bit/s", totals.bytes * 8.0, BOLD);

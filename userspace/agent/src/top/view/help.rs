@@ -6,9 +6,15 @@ use super::{BOLD, FAINT, Sort, Style, put};
 
 const KEYS: [(&str, &str); 6] = [
     ("q, Ctrl-C", "end"),
-    ("arrows, j k", "choose a service port; PgUp PgDn Home End, too"),
+    (
+        "arrows, j k",
+        "choose a service port; PgUp PgDn Home End, too",
+    ),
     ("Enter, right", "show its backends; Esc or left closes them"),
-    ("/", "filter by text in name, port or protocol; Esc clears it"),
+    (
+        "/",
+        "filter by text in name, port or protocol; Esc clears it",
+    ),
     ("s, r", "order by the next column; turn the order around"),
     ("?", "this help; any key closes it"),
 ];

@@ -17,7 +17,10 @@ pub(super) fn services(state: &State, area: Rect, buffer: &mut Buffer) {
         let text = if state.all() == 0 {
             "no Services".to_owned()
         } else {
-            format!("nothing has \u{201c}{}\u{201d} in it; Esc clears the filter", state.filter)
+            format!(
+                "nothing has \u{201c}{}\u{201d} in it; Esc clears the filter",
+                state.filter
+            )
         };
         put(buffer, area, 2, 1, &text, FAINT);
         return;
@@ -26,9 +29,21 @@ pub(super) fn services(state: &State, area: Rect, buffer: &mut Buffer) {
     let at = state.cursor().map_or(0, |(at, _)| at);
     let first = first(at, rows.len(), room);
     for (y, (place, row)) in (1_u16..).zip(rows.iter().enumerate().skip(first).take(room)) {
-        line(&row.name, Style::new(), &row.values(), &columns, area, y, buffer);
+        line(
+            &row.name,
+            Style::new(),
+            &row.values(),
+            &columns,
+            area,
+            y,
+            buffer,
+        );
         if place == at && state.is_live {
-            let line = Rect { y: area.y + y, height: 1, ..area };
+            let line = Rect {
+                y: area.y + y,
+                height: 1,
+                ..area
+            };
             buffer.set_style(line, CURSOR);
         }
     }
@@ -44,8 +59,19 @@ pub(super) fn backends(row: &Row, area: Rect, buffer: &mut Buffer) {
             column.title = "";
         }
     }
-    put(buffer, area, 0, 1, &format!("backends of {} {}", row.name, row.proto), BOLD);
-    let below = Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area };
+    put(
+        buffer,
+        area,
+        0,
+        1,
+        &format!("backends of {} {}", row.name, row.proto),
+        BOLD,
+    );
+    let below = Rect {
+        y: area.y + 2,
+        height: area.height.saturating_sub(2),
+        ..area
+    };
     heading("  ADDRESS", &columns, None, below, buffer);
     if row.backends.is_empty() {
         put(buffer, area, 2, BACKENDS_HEAD, "none", FAINT);
@@ -70,7 +96,13 @@ fn first(at: usize, all: usize, room: usize) -> usize {
 }
 
 fn title(state: &State, columns: &[Column], area: Rect, buffer: &mut Buffer) {
-    heading("SERVICE", columns, Some((state.sort, state.reversed)), area, buffer);
+    heading(
+        "SERVICE",
+        columns,
+        Some((state.sort, state.reversed)),
+        area,
+        buffer,
+    );
 }
 
 /// The column by which rows are ordered is marked.
@@ -83,14 +115,25 @@ fn heading(
 ) {
     let mark = |column: Option<Sort>| match sort {
         Some((sort, reversed)) if column == Some(sort) => {
-            if reversed { "\u{25b2}" } else { "\u{25bc}" }
+            if reversed {
+                "\u{25b2}"
+            } else {
+                "\u{25bc}"
+            }
         }
         _ => "",
     };
     let widths: u16 = columns.iter().map(|it| it.width + 1).sum();
     let room = area.width.saturating_sub(widths);
     let name = cut(name, usize::from(room).saturating_sub(1));
-    put(buffer, area, 0, 0, &format!("{name}{}", mark(Some(Sort::Name))), BOLD);
+    put(
+        buffer,
+        area,
+        0,
+        0,
+        &format!("{name}{}", mark(Some(Sort::Name))),
+        BOLD,
+    );
     let mut x = room;
     for column in columns {
         let text = format!("{}{}", column.title, mark(column.sort));

@@ -7,7 +7,8 @@ use super::*;
 #[test]
 fn rule_7_1_13_a_service_of_an_api_server_is_neither_completed_nor_remembered() {
     let mut cluster = Cluster::new();
-    let bare = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]});
+    let bare =
+        json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]});
     assert_eq!(cluster.put_settled("bare", bare).run(), [""; 0]);
     assert!(cluster.cluster_ips("bare").is_empty());
     assert_eq!(cluster.node_ports("bare"), [0]);

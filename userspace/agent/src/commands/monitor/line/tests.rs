@@ -23,7 +23,13 @@ fn new_flow() -> EventRow {
 
 fn shown(event: EventRow, width: Option<usize>) -> String {
     let line = EventLine::Event(Box::new(event));
-    text(&line, Screen { width, colours: false })
+    text(
+        &line,
+        Screen {
+            width,
+            colours: false,
+        },
+    )
 }
 
 #[test]
@@ -71,7 +77,10 @@ fn pings_have_no_port_and_sockets_no_device() {
         ..new_flow()
     };
     let text = shown(event, None);
-    assert!(text.contains("ICMP 192.168.1.9 -> 192.168.1.2 default/web:80 at a socket"), "{text}");
+    assert!(
+        text.contains("ICMP 192.168.1.9 -> 192.168.1.2 default/web:80 at a socket"),
+        "{text}"
+    );
 }
 
 #[test]
