@@ -37,7 +37,7 @@ pub(crate) fn run() -> Result<()> {
     let mut files = package::files(&bytes)?;
     files.extend(binary::generated(&shipped)?);
     files.push(package::third_party(&licences::text(&release)?)?);
-    let deb = deb::write(&files, &release)?;
+    let deb = deb::write(files, &release)?;
     let image = oci::write(&bytes, &release)?;
     sums::write(&out)?;
 

@@ -8,8 +8,10 @@ mod answer;
 mod apply;
 mod attach;
 mod declared;
+mod pods;
 mod problems;
 mod run;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +24,7 @@ use std::{
 
 use tidegate_abi::{Family, LocalPod, Settings};
 use tidegate_control::{
-    Compiled, Limits, NodeFacts, Planner, Severity, Store, Write, compile, health, node::zone_of,
+    Compiled, Limits, NodeFacts, Planner, Severity, Store, compile, health, node::zone_of,
 };
 use tidegate_loader::Error;
 use tokio::sync::{oneshot, watch};
@@ -269,17 +271,6 @@ impl<K: Kernel> Reconciler<K> {
         Ok(())
     }
 
-    /// Tells what became of objects, now that the maps have them.
-    fn show_objects(&mut self) {
-        let Some(objects) = &self.objects else { return };
-        let changed = self.store.take_changed().into_iter().map(|key| {
-            let held = self.store.get(&key).map(|held| Arc::clone(&held.object));
-            (key, held)
-        });
-        let changed: Vec<_> = changed.collect();
-        objects.publish(changed);
-    }
-
     /// The maps match, after an attempt that began at this moment.
     fn note_sync(&mut self, begun: Instant) {
         self.is_stale = false;
@@ -290,14 +281,6 @@ impl<K: Kernel> Reconciler<K> {
         }
         let ports = self.compiled.as_ref().map_or(&[][..], |it| &it.ports);
         self.journal.synced(begun.elapsed(), ports);
-    }
-
-    /// Tells everybody who waits for the maps how it went.
-    fn answer_waiting(&mut self, outcome: &Result<(), String>) {
-        for waiting in self.waiting.drain(..) {
-            // Who has gone does not miss it.
-            let _gone = waiting.send(outcome.clone());
-        }
     }
 
     /// Whether every source has told everything once.
@@ -409,31 +392,5 @@ impl<K: Kernel> Reconciler<K> {
             node_port_range: self.config.nodeport_range.first..=self.config.nodeport_range.last,
             local_pod_addresses: self.facts.local_pods.keys().copied().collect(),
         }
-    }
-
-    /// Writes the difference; flows to a pod that left its device begin anew.
-    fn converge_pods(&mut self) -> Result<(), Error> {
-        let wanted = &self.facts.local_pods;
-        let all: BTreeSet<IpAddr> = self.pods.keys().chain(wanted.keys()).copied().collect();
-        for ip in all {
-            let (old, new) = (
-                self.pods.get(&ip).copied(),
-                self.facts.local_pods.get(&ip).copied(),
-            );
-            if old == new {
-                continue;
-            }
-            apply::local_pod(&mut self.kernel, ip, new)?;
-            match new {
-                Some(pod) => self.pods.insert(ip, pod),
-                None => self.pods.remove(&ip),
-            };
-            if old.is_some_and(|old| new.is_none_or(|new| new.device != old.device)) {
-                let writes: Vec<Write> = self.planner.bump_backends_at(ip);
-                apply::writes(&mut self.kernel, &writes)?;
-                self.sockets.pull();
-            }
-        }
-        Ok(())
     }
 }

@@ -10,12 +10,7 @@ use std::{
 
 use tidegate_abi::{Address, Counter, Family, Ip4, Ip6, Reason, Traffic};
 
-use crate::{
-    DataPath,
-    error::Error,
-    meters::Meters,
-    try_run::Outcome,
-};
+use crate::{DataPath, error::Error, meters::Meters, try_run::Outcome};
 
 /// What a run is expected to be counted under.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -166,8 +161,20 @@ impl DataPath {
             traces.note_reason(reason, bytes);
         }
         let backends = Whose::Backends(guess.family);
-        traces.note(Whose::Services, guess.service, bytes, &before.service, &after.service);
-        traces.note(backends, guess.backend, bytes, &before.backend, &after.backend);
+        traces.note(
+            Whose::Services,
+            guess.service,
+            bytes,
+            &before.service,
+            &after.service,
+        );
+        traces.note(
+            backends,
+            guess.backend,
+            bytes,
+            &before.backend,
+            &after.backend,
+        );
         Ok(Unseen { outcome, grown })
     }
 }

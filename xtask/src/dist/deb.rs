@@ -11,10 +11,11 @@ use tidegate_rig::output_of;
 use super::{
     archive::directories,
     file::{File, source},
-    package::FROM,
+    package::{DOC, FROM},
     release::Release,
 };
 
+const MAINTAINER: &str = "The tidegate authors <maintainers@tidegate.example>";
 /// Files that belong to the administrator once they are there.
 const CONFFILES: [&str; 2] = [
     "etc/tidegate/tidegate.toml",
@@ -24,13 +25,14 @@ const CONFFILES: [&str; 2] = [
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
 
 /// Packs the files; returns where the package is.
-pub(super) fn write(files: &[File], release: &Release) -> Result<PathBuf> {
+pub(super) fn write(mut files: Vec<File>, release: &Release) -> Result<PathBuf> {
     let name = format!("tidegate_{}_{}", release.version, release.architecture);
     let stage = release.out().join(&name);
     let package = release.out().join(format!("{name}.deb"));
-    lay_out(files, &stage)?;
-    let mut control = control(files, release)?;
-    control.push(md5sums(files, &stage)?);
+    files.push(changelog(release)?);
+    lay_out(&files, &stage)?;
+    let mut control = control(&files, release)?;
+    control.push(md5sums(&files, &stage)?);
     lay_out(&control, &stage)?;
     let mut pack = Command::new("dpkg-deb");
     pack.args(["--root-owner-group", "-Zxz", "--build"])
@@ -56,6 +58,7 @@ fn control(files: &[File], release: &Release) -> Result<Vec<File>> {
         .sum();
     let control = text("control")?
         .replace("@VERSION@", &release.version)
+        .replace("@MAINTAINER@", MAINTAINER)
         .replace("@ARCHITECTURE@", release.architecture)
         .replace("@INSTALLED_SIZE@", &kilobytes.to_string());
     let mut all = vec![
@@ -66,6 +69,16 @@ fn control(files: &[File], release: &Release) -> Result<Vec<File>> {
         all.push(File::new(format!("DEBIAN/{script}"), text(script)?).executable());
     }
     Ok(all)
+}
+
+/// In Debian's own form; what has changed is in the changelog for people.
+fn changelog(release: &Release) -> Result<File> {
+    let text = format!(
+        "tidegate ({}) unstable; urgency=medium\n\n  * See CHANGELOG.md.gz.\n\n -- {MAINTAINER}  {}\n",
+        release.version,
+        release.date("%a, %d %b %Y %H:%M:%S +0000")?
+    );
+    File::new(format!("{DOC}/changelog"), text).gzipped()
 }
 
 fn conffiles() -> String {
@@ -112,7 +125,7 @@ mod tests {
 
     fn made(out: &Path) -> PathBuf {
         let files = package::files(b"#!/bin/true\n").unwrap();
-        write(&files, &Release::for_test(out.to_owned())).unwrap()
+        write(files, &Release::for_test(out.to_owned())).unwrap()
     }
 
     fn dpkg_deb(option: &str, package: &Path) -> String {
@@ -132,7 +145,8 @@ mod tests {
         assert!(line("usr/bin/tidegate").starts_with("-rwxr-xr-x root/root "));
         assert!(line("etc/tidegate/manifests/").starts_with("drwxr-xr-x root/root "));
         assert!(line("etc/tidegate/tidegate.toml").starts_with("-rw-r--r-- root/root "));
-        let expected = package::files(b"").unwrap().len();
+        // And the changelog.
+        let expected = package::files(b"").unwrap().len() + 1;
         let files = listed.lines().filter(|line| line.starts_with('-')).count();
         assert_eq!(files, expected, "{listed}");
     }
@@ -149,7 +163,11 @@ mod tests {
         ] {
             assert!(info.contains(field), "{field} in {info}");
         }
-        assert!(!info.contains('@') || info.contains("Maintainer"), "{info}");
+        assert_eq!(
+            info.matches('@').count(),
+            1,
+            "a gap that was not filled: {info}"
+        );
         let unpacked = dir.path().join("unpacked");
         let mut unpack = Command::new("dpkg-deb");
         let _said = output_of(unpack.arg("--raw-extract").arg(&package).arg(&unpacked)).unwrap();
@@ -205,7 +223,7 @@ mod tests {
         let text = fs::read_to_string(from).unwrap();
         // What it would do to this machine is noted instead.
         let text = text
-            .replace("/usr/bin/tidegate", "note tidegate")
+            .replace("tidegate detach", "note tidegate detach")
             .replace("systemctl", "note systemctl")
             .replace("rm -rf", "note rm -rf")
             .replace("/run/systemd/system", "/");

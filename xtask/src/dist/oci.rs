@@ -5,11 +5,9 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use tidegate_rig::output_of;
 
 use super::{
     archive,
@@ -67,7 +65,7 @@ fn layout(binary: &[u8], release: &Release) -> Result<Vec<File>> {
 
 /// How the program is run, as the Containerfile says it too.
 fn config(diff_id: &str, release: &Release) -> Result<Value> {
-    let created = date(release.epoch)?;
+    let created = release.date("%Y-%m-%dT%H:%M:%SZ")?;
     Ok(json!({
         "created": created,
         "architecture": release.architecture,
@@ -99,18 +97,13 @@ fn blob(files: &mut Vec<File>, media_type: &str, bytes: Vec<u8>) -> Value {
     descriptor
 }
 
-/// RFC 3339, as OCI wants it.
-fn date(epoch: u64) -> Result<String> {
-    let mut date = Command::new("date");
-    date.args(["--utc", "+%Y-%m-%dT%H:%M:%SZ", "--date"])
-        .arg(format!("@{epoch}"));
-    Ok(output_of(&mut date)?.trim().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
     use std::io::Read as _;
+    use std::process::Command;
+
+    use tidegate_rig::output_of;
 
     use super::*;
 

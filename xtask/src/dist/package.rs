@@ -9,10 +9,10 @@ use crate::cargo::workspace;
 
 /// Packaging files of this repository.
 pub(super) const FROM: &str = "userspace/agent/dist";
-const DOC: &str = "usr/share/doc/tidegate";
+pub(super) const DOC: &str = "usr/share/doc/tidegate";
 /// Plain text that people read with a pager.
 const DOCUMENTS: [(&str, &str); 5] = [
-    ("changelog", "CHANGELOG.md"),
+    ("CHANGELOG.md", "CHANGELOG.md"),
     ("README.md", "README.md"),
     ("operations.md", "docs/operations.md"),
     ("limits.md", "docs/limits.md"),
@@ -88,9 +88,9 @@ mod tests {
             "644 etc/tidegate/manifests/README",
             "644 etc/tidegate/tidegate.toml",
             "644 usr/lib/systemd/system/tidegate.service",
+            "644 usr/share/doc/tidegate/CHANGELOG.md.gz",
             "644 usr/share/doc/tidegate/README.Debian",
             "644 usr/share/doc/tidegate/README.md.gz",
-            "644 usr/share/doc/tidegate/changelog.gz",
             "644 usr/share/doc/tidegate/copyright",
             "644 usr/share/doc/tidegate/limits.md.gz",
             "644 usr/share/doc/tidegate/operations.md.gz",

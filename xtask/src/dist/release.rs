@@ -1,10 +1,12 @@
 //! Which release this is: version, target, date, and where it goes.
 
 use std::env;
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+use tidegate_rig::output_of;
 
 use crate::cargo::{self, workspace};
 
@@ -34,7 +36,7 @@ impl Release {
             epoch: epoch()?,
             rust: env::consts::ARCH,
             architecture,
-            out: cargo::target_dir().join("dist"),
+            out: target_dir()?.join("dist"),
         })
     }
 
@@ -55,10 +57,26 @@ impl Release {
         self.out.clone()
     }
 
+    /// The date of everything in it, in a form of date(1), in UTC.
+    pub(super) fn date(&self, form: &str) -> Result<String> {
+        let mut date = Command::new("date");
+        date.env("LC_ALL", "C").arg("--utc").arg(format!("+{form}"));
+        date.arg("--date").arg(format!("@{}", self.epoch));
+        Ok(output_of(&mut date)?.trim().to_owned())
+    }
+
     /// As rustup and cargo call what is built.
     pub(super) fn target(&self) -> String {
         format!("{}-unknown-linux-musl", self.rust)
     }
+}
+
+/// Without detours, since people read it.
+fn target_dir() -> Result<PathBuf> {
+    let directory = cargo::target_dir();
+    fs::create_dir_all(&directory)
+        .and_then(|()| directory.canonicalize())
+        .with_context(|| format!("cannot make {}", directory.display()))
 }
 
 /// `SOURCE_DATE_EPOCH`, else the last commit's date, else 1970 (a tree without its history).

@@ -84,7 +84,7 @@ pub(super) fn items(body: Value) -> Result<Vec<Item>, Failure> {
 }
 
 fn collect(path: String, value: Value, items: &mut Vec<Item>) -> Result<(), Failure> {
-    let value = match value {
+    let mut value = match value {
         Value::Array(values) => {
             for (index, value) in values.into_iter().enumerate() {
                 collect(format!("{path}[{index}]"), value, items)?;
@@ -110,9 +110,9 @@ fn collect(path: String, value: Value, items: &mut Vec<Item>) -> Result<(), Fail
     } else {
         format!("{path}.items")
     };
-    let list = match value.get("items") {
+    let list = match value.remove("items") {
         None | Some(Value::Null) => return Ok(()),
-        Some(Value::Array(list)) => list.clone(),
+        Some(Value::Array(list)) => list,
         Some(_) => {
             return Err(Failure::bad_request(format!(
                 "{path} must be an array of objects"

@@ -73,7 +73,11 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 /// What cannot be described is bad usage, whoever notices it.
 fn said(error: client::Error) -> Failure {
     match error {
-        client::Error::Refused { status: 400, reason, .. } => Failure::Usage(reason),
+        client::Error::Refused {
+            status: 400,
+            reason,
+            ..
+        } => Failure::Usage(reason),
         client::Error::Refused { reason, .. } => Failure::Failed(anyhow::anyhow!("{reason}")),
         other => other.into(),
     }
@@ -93,7 +97,9 @@ fn request(args: &Args) -> Result<ExplainRequest, Failure> {
         )));
     }
     if !args.flags.is_empty() && proto != ExplainProto::Tcp {
-        return Err(Failure::Usage("--flags are those of TCP: leave them out".to_owned()));
+        return Err(Failure::Usage(
+            "--flags are those of TCP: leave them out".to_owned(),
+        ));
     }
     let flags = args.flags.iter().map(|text| flag(text));
     Ok(ExplainRequest {
@@ -175,17 +181,38 @@ mod tests {
     fn a_receiver_is_an_address_a_port_and_a_protocol() {
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
         let read = |text| receiver(text).unwrap();
-        assert_eq!(read("10.96.0.10:80/tcp"), (at("10.96.0.10:80"), ExplainProto::Tcp));
-        assert_eq!(read("[fd00::1]:53/UDP"), (at("[fd00::1]:53"), ExplainProto::Udp));
+        assert_eq!(
+            read("10.96.0.10:80/tcp"),
+            (at("10.96.0.10:80"), ExplainProto::Tcp)
+        );
+        assert_eq!(
+            read("[fd00::1]:53/UDP"),
+            (at("[fd00::1]:53"), ExplainProto::Udp)
+        );
         assert_eq!(read("10.96.0.10:80/sctp").1, ExplainProto::Sctp);
-        assert_eq!(read("10.96.0.10/icmp"), (at("10.96.0.10:0"), ExplainProto::Icmp));
-        assert_eq!(read("fd00::1/icmp"), (at("[fd00::1]:0"), ExplainProto::Icmp));
+        assert_eq!(
+            read("10.96.0.10/icmp"),
+            (at("10.96.0.10:0"), ExplainProto::Icmp)
+        );
+        assert_eq!(
+            read("fd00::1/icmp"),
+            (at("[fd00::1]:0"), ExplainProto::Icmp)
+        );
     }
 
     #[test]
     fn what_is_no_receiver_is_bad_usage_in_one_line() {
-        for wrong in ["", "10.96.0.10:80", "10.96.0.10/tcp", "web:80/tcp", "10.96.0.10:99999/tcp"] {
-            assert!(usage(receiver(wrong)).contains("say IP:PORT/PROTO"), "{wrong}");
+        for wrong in [
+            "",
+            "10.96.0.10:80",
+            "10.96.0.10/tcp",
+            "web:80/tcp",
+            "10.96.0.10:99999/tcp",
+        ] {
+            assert!(
+                usage(receiver(wrong)).contains("say IP:PORT/PROTO"),
+                "{wrong}"
+            );
         }
         assert!(usage(receiver("10.96.0.10:80/quic")).contains("none of tcp"));
         assert!(usage(sender("10.244.0.5", ExplainProto::Tcp)).contains("say IP:PORT"));

@@ -155,7 +155,7 @@ impl Ear {
             return;
         }
         let every = 1_u64 << self.wish.shift.saturating_sub(shift).min(31);
-        let is_sample = self.met % every == 0;
+        let is_sample = self.met.is_multiple_of(every);
         self.met = self.met.wrapping_add(1);
         if !is_sample {
             return;

@@ -1,5 +1,7 @@
 //! The reading thread over a ring that is a pipe.
 
+mod rows;
+
 use std::{
     io::{PipeReader, PipeWriter, Read as _, Write as _},
     os::fd::{AsFd as _, OwnedFd},
@@ -366,52 +368,4 @@ async fn there_is_room_for_many_listeners_but_not_for_all() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("the place of one that left stays taken");
-}
-
-#[test]
-fn an_event_becomes_a_row_with_names() {
-    let Published { names, .. } = names(&[(3, "web")]);
-    let new = Event {
-        backend: 9,
-        to: ip("10.244.1.7"),
-        to_port: Port::new(8080),
-        seen_as: ip("192.168.1.2"),
-        seen_as_port: Port::new(61000),
-        ..event(Reason::NewFlow, 3, "192.168.1.9")
-    };
-    let row = row(&new, &names);
-    assert_eq!(
-        (row.kind.as_str(), row.reason.as_str()),
-        ("new", "new_flow")
-    );
-    assert_eq!(row.client.unwrap().to_string(), "192.168.1.9:40000");
-    assert_eq!(row.backend.unwrap().to_string(), "10.244.1.7:8080");
-    assert_eq!(row.seen_as.unwrap().to_string(), "192.168.1.2:61000");
-    assert_eq!((row.service.as_deref(), row.port), (Some("web"), Some(80)));
-    assert_eq!(row.device, None);
-    let now = k8s_openapi::jiff::Timestamp::now();
-    let then: k8s_openapi::jiff::Timestamp = row.time.parse().unwrap();
-    assert!(
-        (now.as_second() - then.as_second()).abs() < 60,
-        "{}",
-        row.time
-    );
-}
-
-#[test]
-fn what_is_not_known_of_a_packet_is_left_out() {
-    let bare = Event {
-        reason: Reason::Truncated as u32,
-        device: u32::MAX,
-        ..Event::default()
-    };
-    let row = row(&bare, &Names::default());
-    assert_eq!((row.proto, row.client, row.frontend), (None, None, None));
-    assert_eq!((row.backend, row.seen_as, row.service), (None, None, None));
-    assert_eq!(row.device.as_deref(), Some("#4294967295"));
-    let unknown = Event {
-        reason: 63,
-        ..Event::default()
-    };
-    assert_eq!(super::row(&unknown, &Names::default()).reason, "63");
 }

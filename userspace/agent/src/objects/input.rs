@@ -39,11 +39,16 @@ pub(super) struct Checked {
 }
 
 /// Checks everything. With `is_strict`, an unknown field is a reason to refuse.
-pub(super) fn check(items: &[Item], node_ports: &RangeInclusive<u16>, is_strict: bool) -> Checked {
+pub(super) fn check(
+    items: Vec<Item>,
+    node_ports: &RangeInclusive<u16>,
+    is_strict: bool,
+) -> Checked {
     let mut checked = Checked::default();
     let mut places: HashMap<ObjectKey, String> = HashMap::new();
-    for Item { path, value } in items {
-        let Some((object, problems)) = read(path, value, &mut checked.refused) else {
+    for Item { path, mut value } in items {
+        let path = path.as_str();
+        let Some((object, problems)) = read(path, &value, &mut checked.refused) else {
             continue;
         };
         let key = object.key.clone();
@@ -68,7 +73,7 @@ pub(super) fn check(items: &[Item], node_ports: &RangeInclusive<u16>, is_strict:
                 .refused
                 .push(cause(path, &problem, "FieldValueInvalid")),
         }
-        if let Some(first) = places.insert(key.clone(), path.clone()) {
+        if let Some(first) = places.insert(key.clone(), path.to_owned()) {
             let problem = Problem::with(
                 &object,
                 Severity::Error,
@@ -80,8 +85,7 @@ pub(super) fn check(items: &[Item], node_ports: &RangeInclusive<u16>, is_strict:
                 "FieldValueDuplicate",
             ));
         }
-        let resource_version = document::metadata(value, "resourceVersion").map(str::to_owned);
-        let mut value = value.clone();
+        let resource_version = document::metadata(&value, "resourceVersion").map(str::to_owned);
         document::clean(&mut value, &key);
         checked.objects.push(Incoming {
             key,

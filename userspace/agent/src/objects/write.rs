@@ -113,9 +113,9 @@ impl Objects {
         Ok(outcome)
     }
 
-    pub(super) fn commit(&self, order: Order) -> Result<(Outcome, Option<Waiting>), Refusal> {
+    pub(super) fn commit(&self, mut order: Order) -> Result<(Outcome, Option<Waiting>), Refusal> {
         let is_dry = order.is_dry;
-        let (incoming, warnings) = self.read(&order)?;
+        let (incoming, warnings) = self.read(&mut order)?;
         let mut journal = self.0.journal.blocking_lock();
         let plan = self.plan(order, incoming)?;
         let mut outcome = Outcome::of(&plan, warnings);
@@ -137,11 +137,15 @@ impl Objects {
     }
 
     /// The objects, if each is one that can be stored.
-    fn read(&self, order: &Order) -> Result<(Vec<input::Incoming>, Vec<String>), Refusal> {
+    fn read(&self, order: &mut Order) -> Result<(Vec<input::Incoming>, Vec<String>), Refusal> {
         if matches!(order.what, What::Delete { .. }) {
             return Ok((Vec::new(), Vec::new()));
         }
-        let checked = input::check(&order.items, &self.0.node_ports, order.is_strict);
+        let checked = input::check(
+            std::mem::take(&mut order.items),
+            &self.0.node_ports,
+            order.is_strict,
+        );
         if checked.refused.is_empty() {
             Ok((checked.objects, checked.warnings))
         } else {

@@ -254,7 +254,7 @@ impl Row for EndpointDescription {
     const COLUMNS: &'static [Column] = &[
         Column::new("ADDRESS"),
         Column::new("PORT"),
-        Column::new("NODE").down_to(8).rank(2),
+        Column::new("NODE").down_to(14).rank(2),
         Column::new("ZONE").rank(6),
         Column::new("CONDITIONS").rank(5),
         Column::new("USED"),

@@ -83,10 +83,8 @@ async fn ask(
     answers: mpsc::Sender<Result<TrafficReport, client::Error>>,
 ) {
     loop {
-        match timeout(interval, wanted.changed()).await {
-            // The other end has gone.
-            Ok(Err(_closed)) => return,
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(_gone)) = timeout(interval, wanted.changed()).await {
+            return;
         }
         let path = path(*wanted.borrow_and_update());
         if answers

@@ -4,7 +4,7 @@ const UNITS: [&str; 6] = ["k", "M", "G", "T", "P", "E"];
 
 /// At most five characters, with three digits that count: `0`, `0.3`, `7.2`, `123`, `1.23k`, `45.6M`.
 pub(super) fn short(value: f64) -> String {
-    if !(value >= 0.05) {
+    if value.is_nan() || value < 0.05 {
         return "0".to_owned();
     }
     if value < 9.95 {

@@ -52,3 +52,12 @@ fn the_agent_may_write_where_it_writes_by_default() {
         Some(setting("ReadWritePaths").concat())
     );
 }
+
+#[test]
+fn the_unit_does_not_close_the_bpffs_for_good() {
+    // systemd closes /sys/fs/bpf with it, and ReadWritePaths= does not open that again.
+    let unit = text(FILE);
+    let closes = |line: &str| line.starts_with("ProtectKernelTunables=");
+    assert!(!unit.lines().any(closes));
+    assert!(setting("ReadOnlyPaths").contains(&"/proc/sys".to_owned()));
+}

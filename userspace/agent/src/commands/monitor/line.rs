@@ -8,8 +8,6 @@ use crate::show::{Screen, Tint};
 
 /// Terminals that are as wide show whole lines; on narrower ones a line goes on below, indented.
 const WIDE: usize = 120;
-/// As wide as `12:34:56.123456 `.
-const INDENT: usize = 16;
 /// As wide as most reasons.
 const REASON: usize = 19;
 
@@ -32,18 +30,20 @@ fn of_event(event: &EventRow, screen: Screen) -> String {
         "reject" => Tint::Doubtful,
         _ => Tint::Bad,
     };
-    let mut text = screen.paint(time(&event.time), Tint::Faint);
+    let is_wide = screen.width.is_none_or(|width| width >= WIDE);
+    let time = time(&event.time, is_wide);
+    let indent = time.len() + 1;
+    let mut text = screen.paint(time, Tint::Faint);
     text.push(' ');
     text.push_str(&screen.paint(&format!("{:<6}", event.kind), tint));
-    let mut used = INDENT + 6;
-    let is_wide = screen.width.is_none_or(|width| width >= WIDE);
+    let mut used = indent + 6;
     for part in parts(event, is_wide) {
         let length = part.chars().count();
         let is_beyond = screen.width.is_some_and(|width| used + 1 + length > width);
-        if is_beyond && used > INDENT {
+        if is_beyond && used > indent {
             text.push('\n');
-            text.push_str(&" ".repeat(INDENT));
-            used = INDENT;
+            text.push_str(&" ".repeat(indent));
+            used = indent;
         } else {
             text.push(' ');
             used += 1;
@@ -102,10 +102,15 @@ fn service(event: &EventRow) -> Option<String> {
     Some(format!("{namespace}/{name}:{port}"))
 }
 
-/// Of `2026-11-21T10:15:19.123456Z` what changes while one looks.
-fn time(text: &str) -> &str {
+/// Of `2026-11-21T10:15:19.123456Z` what changes while one looks, to the millisecond where room is scarce.
+fn time(text: &str, is_wide: bool) -> &str {
     let clock = text.split_once('T').map_or(text, |(_date, clock)| clock);
-    clock.trim_end_matches('Z')
+    let clock = clock.trim_end_matches('Z');
+    let milliseconds = "12:34:56.123".len();
+    match clock.get(..milliseconds) {
+        Some(short) if !is_wide => short,
+        _ => clock,
+    }
 }
 
 #[cfg(test)]

@@ -19,11 +19,7 @@ use tidegate_explain::{
     words::{self, Names, Place},
 };
 
-use crate::{
-    asking::Refusal,
-    kernel::Kernel,
-    reconcile::Reconciler,
-};
+use crate::{asking::Refusal, kernel::Kernel, reconcile::Reconciler};
 
 const OUTDATED: &str = "the maps do not match the sources at this moment; see `tidegate status`";
 
@@ -77,7 +73,10 @@ impl<K: Kernel> Reconciler<K> {
             ));
         }
         told.notes.extend(is_guess.then(|| {
-            format!("there are other uplinks than {}; --device names one", device.name)
+            format!(
+                "there are other uplinks than {}; --device names one",
+                device.name
+            )
         }));
         Ok(told)
     }
@@ -201,7 +200,10 @@ fn entries(device: &DeviceRow) -> Vec<Entry> {
 }
 
 fn unknown(name: &str, rows: &[DeviceRow]) -> String {
-    format!("{name} is no device that tidegate is attached to; attached: {}", names(rows))
+    format!(
+        "{name} is no device that tidegate is attached to; attached: {}",
+        names(rows)
+    )
 }
 
 fn names(rows: &[DeviceRow]) -> String {

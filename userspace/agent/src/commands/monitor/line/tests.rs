@@ -45,9 +45,9 @@ fn on_a_narrow_terminal_nothing_is_cut_in_two() {
     let text = shown(new_flow(), Some(80));
     assert_eq!(
         text,
-        "10:15:19.123456 new    new_flow TCP 192.168.1.9:45678 -> 192.168.1.2:30008\n\
-        \u{20}               -> 10.244.1.7:8080 (seen as 192.168.1.2:61003) default/web:80\n\
-        \u{20}               at eth0\n"
+        "10:15:19.123 new    new_flow TCP 192.168.1.9:45678 -> 192.168.1.2:30008\n\
+        \u{20}            -> 10.244.1.7:8080 (seen as 192.168.1.2:61003) default/web:80\n\
+        \u{20}            at eth0\n"
     );
     assert!(text.lines().all(|line| line.len() <= 80));
 }
