@@ -1,9 +1,9 @@
 //! Sizes and alignments, frozen: changing a line here means bumping [`crate::ABI_VERSION`].
 
 use crate::{
-    Affinity, AffinityKey, Backend, Counter, Device, Event, EventFilter, Flow, FlowKey, Fragment, FragmentKey,
-    Frontend, FrontendKey, Held, HeldKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer,
-    SourceRangeKey, Traffic, settings::Frozen,
+    Affinity, AffinityKey, Backend, Counter, Device, Event, EventFilter, Flow, FlowKey, Fragment,
+    FragmentKey, Frontend, FrontendKey, Held, HeldKey, Ip4, Ip6, LocalPod, Settings, SocketKey,
+    SocketPeer, SourceRangeKey, Traffic, settings::Frozen,
 };
 
 macro_rules! frozen {

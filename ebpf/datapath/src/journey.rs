@@ -144,12 +144,7 @@ where
 {
     work.is_crossed = 0;
     // 1. Is it for a Service, and may this client have it?
-    match service::find(
-        tables,
-        entry,
-        &work.headers,
-        &mut work.frontend.service,
-    ) {
+    match service::find(tables, entry, &work.headers, &mut work.frontend.service) {
         Ok(frontend) => work.frontend = frontend,
         Err(Reason::NotService) if may_cross(tables, world, entry, &work.headers) => {
             cross(work);

@@ -5,13 +5,7 @@ use tidegate_abi::{
     FragmentKey, Frontend, FrontendKey, LocalPod, Reason, SocketKey, SocketPeer,
 };
 
-use crate::{
-    Work,
-    parse::Headers,
-    select::Choice,
-    socket::Call,
-    verdict::Entry,
-};
+use crate::{Work, parse::Headers, select::Choice, socket::Call, verdict::Entry};
 
 /// Outcome of recording something only if it is absent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,9 +1,7 @@
 //! Where packets are counted, and told of to whoever listens.
 
 use aya_ebpf::helpers::generated::{bpf_get_prandom_u32, bpf_ktime_get_ns};
-use tidegate_abi::{
-    Address as _, Event, EventFilter, Flow, FlowKey, Ip6, Port, Reason, Traffic,
-};
+use tidegate_abi::{Address as _, Event, EventFilter, Flow, FlowKey, Ip6, Port, Reason, Traffic};
 
 use crate::{
     maps::{COUNTERS, DROPPED, EVENT_FILTER, EVENTS, SERVICE_TRAFFIC},
@@ -166,13 +164,7 @@ pub(crate) fn report<A: Family>(
 /// A function of its own: what it needs has left the stack again when the journey goes on. That is little:
 /// the event is written where it will stay, and looked at there.
 #[inline(never)]
-fn tell<A: Family>(
-    reason: u32,
-    key: &FlowKey<A>,
-    flow: Option<&Flow<A>>,
-    place: &Place,
-    len: u32,
-) {
+fn tell<A: Family>(reason: u32, key: &FlowKey<A>, flow: Option<&Flow<A>>, place: &Place, len: u32) {
     let Some(filter) = EVENT_FILTER.get(0) else {
         return;
     };

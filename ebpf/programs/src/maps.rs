@@ -6,9 +6,9 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use tidegate_abi::{
-    Affinity, AffinityKey, Backend, Counter, Device, EventFilter, Flow, FlowKey, Fragment, FragmentKey,
-    Frontend, FrontendKey, Held, HeldKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer,
-    Traffic, maps as size, reason, settings::Frozen,
+    Affinity, AffinityKey, Backend, Counter, Device, EventFilter, Flow, FlowKey, Fragment,
+    FragmentKey, Frontend, FrontendKey, Held, HeldKey, Ip4, Ip6, LocalPod, Settings, SocketKey,
+    SocketPeer, Traffic, maps as size, reason, settings::Frozen,
 };
 use tidegate_datapath::Work;
 

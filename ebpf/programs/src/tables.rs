@@ -10,8 +10,8 @@ use aya_ebpf::{
 };
 use tidegate_abi::{
     Address, Affinity, AffinityKey, Backend, BackendId, Device, Flow, FlowKey, Fragment,
-    FragmentKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Reason, Settings, SocketKey, SocketPeer,
-    SourceRangeKey, Traffic, flow::flags::REPLY,
+    FragmentKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Reason, Settings, SocketKey,
+    SocketPeer, SourceRangeKey, Traffic, flow::flags::REPLY,
 };
 use tidegate_datapath::{
     Entry, Insert, Tables, Work, parse::Headers, select::Choice, socket::Call,

@@ -68,11 +68,7 @@ fn finish(packet: Xdp, verdict: Verdict) -> u32 {
         }
         Door::Drop => {
             account::count(verdict.reason, packet.len() as u64);
-            account::bare(
-                verdict.reason,
-                entry(packet.0).device,
-                packet.len() as u64,
-            );
+            account::bare(verdict.reason, entry(packet.0).device, packet.len() as u64);
             xdp_action::XDP_DROP
         }
         Door::Stack | Door::Aside | Door::Back | Door::Peer(_) | Door::Neighbour(_) => {

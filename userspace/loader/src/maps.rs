@@ -4,9 +4,8 @@ mod clients;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use tidegate_abi::{
-    Address, Affinity, AffinityKey, Backend, BackendId, Counter, Device, Family, Flow,
-    FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer,
-    maps as names,
+    Address, Affinity, AffinityKey, Backend, BackendId, Counter, Device, Family, Flow, FlowKey,
+    Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer, maps as names,
 };
 
 use crate::{

@@ -72,7 +72,9 @@ impl Meters {
         let traces = self.unseen.lock();
         let traffic = self.raw_services(ids.iter().copied())?;
         let each = ids.iter().zip(traffic);
-        Ok(each.map(|(id, it)| traces.take_off(Whose::Services, *id, it)).collect())
+        Ok(each
+            .map(|(id, it)| traces.take_off(Whose::Services, *id, it))
+            .collect())
     }
 
     /// The same, runs that nobody should see included.
@@ -92,7 +94,9 @@ impl Meters {
         let traces = self.unseen.lock();
         let traffic = self.raw_backends::<A>(ids.iter().copied())?;
         let each = ids.iter().zip(traffic);
-        Ok(each.map(|(id, it)| traces.take_off(backends_of::<A>(), *id, it)).collect())
+        Ok(each
+            .map(|(id, it)| traces.take_off(backends_of::<A>(), *id, it))
+            .collect())
     }
 
     /// The same, runs that nobody should see included.

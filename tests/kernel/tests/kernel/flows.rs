@@ -9,10 +9,7 @@ use tidegate_abi::{
     Port, Proto, Reason, Settings, backend, frontend,
     settings::{Range4, Range6},
 };
-use tidegate_frames::{
-    Frame, Roles,
-    frame::tcp::SYN,
-};
+use tidegate_frames::{Frame, Roles, frame::tcp::SYN};
 use tidegate_loader::DataPath;
 
 use crate::stage::Stage;
@@ -126,4 +123,3 @@ fn a_new_flow_is_two_records_and_one_count() -> Result<()> {
     );
     Ok(())
 }
-

@@ -67,10 +67,7 @@ fn a_new_flow_is_told_of_with_everybody_who_has_to_do_with_it() -> Result<()> {
         ensure!((it.service, it.backend, it.proto) == (1, 1, 6), "{it:?}");
         ensure!(socket(it.src, it.src_port) == roles.backend, "{it:?}");
         ensure!(socket(it.dst, it.dst_port) == roles.service, "{it:?}");
-        ensure!(
-            socket(it.to, it.to_port) == roles.remote_backend,
-            "{it:?}"
-        );
+        ensure!(socket(it.to, it.to_port) == roles.remote_backend, "{it:?}");
         // What the second packet of a flow meets is no news.
         let data = Frame::tcp(roles.backend, roles.service).flags(ACK).build();
         run(&stage, &data_path, &data)?;
@@ -128,14 +125,42 @@ fn the_filter_is_applied_in_the_kernel() -> Result<()> {
     let stranger = mapped(roles.client.ip());
     let dropped = 1 << Reason::NotOwned as u32;
     let cases = [
-        (EventFilter { reasons: dropped, ..ALL }, 1),
-        (EventFilter { reasons: !dropped, ..ALL }, 0),
+        (
+            EventFilter {
+                reasons: dropped,
+                ..ALL
+            },
+            1,
+        ),
+        (
+            EventFilter {
+                reasons: !dropped,
+                ..ALL
+            },
+            0,
+        ),
         (EventFilter::default(), 0),
-        (EventFilter { addr: client, mask: whole, ..ALL }, 1),
-        (EventFilter { addr: stranger, mask: whole, ..ALL }, 0),
+        (
+            EventFilter {
+                addr: client,
+                mask: whole,
+                ..ALL
+            },
+            1,
+        ),
+        (
+            EventFilter {
+                addr: stranger,
+                mask: whole,
+                ..ALL
+            },
+            0,
+        ),
         (EventFilter { service: 1, ..ALL }, 0),
     ];
-    let frame = Frame::tcp(roles.backend, UNOWNED[0].parse()?).flags(SYN).build();
+    let frame = Frame::tcp(roles.backend, UNOWNED[0].parse()?)
+        .flags(SYN)
+        .build();
     for (filter, expected) in cases {
         source.set_filter(&filter)?;
         run(&stage, &data_path, &frame)?;
@@ -171,16 +196,23 @@ fn traffic_is_counted_for_service_port_and_backend_in_both_directions() -> Resul
     let [v4, v6] = both().map(|roles| roles.backend.ip());
     stage.node.ip(&format!("route add {v4} dev {DEVICE}"))?;
     stage.node.ip(&format!("route add {v6} dev {DEVICE}"))?;
-    stage.node.sh("echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")?;
+    stage.node.sh(
+        "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding",
+    )?;
     let meters = data_path.meters()?;
     let mut services = Traffic::default();
     for roles in both() {
         let syn = Frame::tcp(roles.backend, roles.service).flags(SYN).build();
-        let data = Frame::tcp(roles.backend, roles.service).flags(ACK).payload([7; 100]).build();
+        let data = Frame::tcp(roles.backend, roles.service)
+            .flags(ACK)
+            .payload([7; 100])
+            .build();
         for frame in [&syn, &data, &data] {
             run(&stage, &data_path, frame)?;
         }
-        let reply = Frame::tcp(roles.remote_backend, roles.backend).flags(SYN | ACK).build();
+        let reply = Frame::tcp(roles.remote_backend, roles.backend)
+            .flags(SYN | ACK)
+            .build();
         run(&stage, &data_path, &reply)?;
         let expected = Traffic {
             packets: 3,
@@ -195,7 +227,10 @@ fn traffic_is_counted_for_service_port_and_backend_in_both_directions() -> Resul
             SocketAddr::V6(_) => meters.backends::<Ip6>([1, 2, u32::MAX])?,
         };
         let none = Traffic::default();
-        ensure!(of_family == [expected, none, none], "{of_family:?}, {expected:?}");
+        ensure!(
+            of_family == [expected, none, none],
+            "{of_family:?}, {expected:?}"
+        );
         services = Traffic {
             packets: services.packets + 3,
             bytes: services.bytes + expected.bytes,
@@ -204,7 +239,11 @@ fn traffic_is_counted_for_service_port_and_backend_in_both_directions() -> Resul
             opened: services.opened + 1,
             refused: 0,
         };
-        ensure!(meters.services([1])? == [services], "{:?}", meters.services([1])?);
+        ensure!(
+            meters.services([1])? == [services],
+            "{:?}",
+            meters.services([1])?
+        );
     }
     Ok(())
 }
@@ -217,8 +256,18 @@ fn what_a_service_port_refuses_is_counted_for_it() -> Result<()> {
     let stray = Frame::tcp(roles.client, roles.service).flags(ACK).build();
     run(&stage, &data_path, &stray)?;
     let meters = data_path.meters()?;
-    let expected = Traffic { refused: 1, ..Traffic::default() };
-    ensure!(meters.services([1])? == [expected], "{:?}", meters.services([1])?);
-    ensure!(meters.services([0])? == [Traffic::default()], "id 0 is nobody's");
+    let expected = Traffic {
+        refused: 1,
+        ..Traffic::default()
+    };
+    ensure!(
+        meters.services([1])? == [expected],
+        "{:?}",
+        meters.services([1])?
+    );
+    ensure!(
+        meters.services([0])? == [Traffic::default()],
+        "id 0 is nobody's"
+    );
     Ok(())
 }

@@ -28,7 +28,9 @@ impl Services {
     pub(super) fn new(found: HashSet<u32>) -> Self {
         let last = found.iter().copied().max().unwrap_or(0);
         // Of those that nobody has, nobody knows who had them last.
-        let free = (1..=last.min(TRAFFIC_MAX)).filter(|id| !found.contains(id)).collect();
+        let free = (1..=last.min(TRAFFIC_MAX))
+            .filter(|id| !found.contains(id))
+            .collect();
         Self {
             ids: HashMap::new(),
             names: HashMap::new(),
@@ -146,9 +148,15 @@ mod tests {
         for number in 1..3 * TRAFFIC_MAX {
             let key = key(number);
             let id = services.id_or_new(&key);
-            assert!((1..=TRAFFIC_MAX).contains(&id) && id != 8 && id != 7, "{id}");
+            assert!(
+                (1..=TRAFFIC_MAX).contains(&id) && id != 8 && id != 7,
+                "{id}"
+            );
             if let Some(before) = last_use.insert(id, number) {
-                assert!(number - before > TRAFFIC_MAX / 2, "{id}: {before}, {number}");
+                assert!(
+                    number - before > TRAFFIC_MAX / 2,
+                    "{id}: {before}, {number}"
+                );
             }
             services.retain(|it| *it == stays);
         }
