@@ -35,7 +35,8 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    asking::Asking, devices::declared::Devices, metrics::Vitals, objects::Objects, watching::Watching,
+    asking::Asking, devices::declared::Devices, metrics::Vitals, objects::Objects,
+    watching::Watching,
 };
 use failure::Failure;
 pub(crate) use flows::FLOWS_LIMIT;
@@ -102,6 +103,9 @@ fn router(api: Api) -> Router {
             let reason = format!("{} does not take {method}", uri.path());
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, reason)
         })
-        .layer(from_fn_with_state(Arc::clone(&api.vitals), counted::counted))
+        .layer(from_fn_with_state(
+            Arc::clone(&api.vitals),
+            counted::counted,
+        ))
         .with_state(api)
 }

@@ -53,7 +53,10 @@ mod tests {
         assert_eq!(named("web", Some("shop")).unwrap(), pair(("shop", "web")));
         assert_eq!(named("web", None).unwrap(), pair(("default", "web")));
         for wrong in ["a/b/c", "", "/web", "shop/", "a b", "../x", "a?b"] {
-            assert!(matches!(named(wrong, None), Err(Failure::Usage(_))), "{wrong}");
+            assert!(
+                matches!(named(wrong, None), Err(Failure::Usage(_))),
+                "{wrong}"
+            );
         }
         assert!(matches!(named("a/b", Some("c")), Err(Failure::Usage(_))));
     }

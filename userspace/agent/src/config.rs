@@ -22,7 +22,9 @@ use tidegate_loader::Attach;
 
 pub(crate) use options::Options;
 pub(crate) use pool::Pool;
-pub(crate) use values::{AttachMode, CgroupChoice, HealthAddress, LogFormat, MetricsAddress, NodePortAddresses};
+pub(crate) use values::{
+    AttachMode, CgroupChoice, HealthAddress, LogFormat, MetricsAddress, NodePortAddresses,
+};
 
 use crate::{
     cidr::{Cidr, PortRange},

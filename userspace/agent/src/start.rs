@@ -13,8 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    api,
-    census,
+    api, census,
     config::{Config, HealthAddress, MetricsAddress},
     devices::declared::Devices,
     events::Events,
@@ -67,7 +66,8 @@ pub(crate) async fn start(config: Config) -> Result<()> {
     let _pins = take(&config.bpffs, "--bpffs")?;
     let footprint = Footprint::new(&config.bpffs, existed);
     let (state, beside) = load(&config, cgroup, &first, Arc::clone(&devices))?;
-    let mut state = state.with_allocator(allocator)?
+    let mut state = state
+        .with_allocator(allocator)?
         .with_sources(sources)
         .with_objects(objects.clone());
     state.take_batch(objects.everything());
@@ -80,11 +80,25 @@ pub(crate) async fn start(config: Config) -> Result<()> {
             Arc::clone(state.vitals()),
         )),
     };
-    let watching = Some(watch(&config, &state, beside.watched, beside.census.clone())?);
+    let watching = Some(watch(
+        &config,
+        &state,
+        beside.watched,
+        beside.census.clone(),
+    )?);
     let _metrics = open_metrics(&config, &state, beside.meters, beside.census);
 
     let vitals = Arc::clone(state.vitals());
-    let server = tokio::spawn(api::serve(listener, api::Api { asking, objects, devices, watching, vitals }));
+    let server = tokio::spawn(api::serve(
+        listener,
+        api::Api {
+            asking,
+            objects,
+            devices,
+            watching,
+            vitals,
+        },
+    ));
     run(
         state,
         Inputs {

@@ -32,7 +32,10 @@ pub(crate) fn ask(
 ) -> Result<Value> {
     let (code, answer) =
         http::ask(socket, method, path, body).with_context(|| format!("{method} {path}"))?;
-    ensure!(code == status, "{method} {path}: {code}, not {status}: {answer}");
+    ensure!(
+        code == status,
+        "{method} {path}: {code}, not {status}: {answer}"
+    );
     Ok(answer)
 }
 

@@ -24,7 +24,8 @@ fn api(asking: Asking, objects: Objects) -> Api {
 fn agent(path: &Path) -> Socket {
     let (socket, listener) = bind(path, None).unwrap();
     let (asking, mut queries) = mpsc::channel::<Query>(8);
-    let objects = Objects::open(path.parent().unwrap(), 30_000..=32_767, mpsc::channel(8).0).unwrap();
+    let objects =
+        Objects::open(path.parent().unwrap(), 30_000..=32_767, mpsc::channel(8).0).unwrap();
     tokio::spawn(serve(listener, api(asking, objects)));
     tokio::spawn(async move {
         while let Some(Query { question, reply }) = queries.recv().await {
@@ -166,8 +167,14 @@ async fn the_socket_is_given_to_a_group_by_name_or_number() {
     assert_eq!((metadata.gid(), metadata.mode() & 0o777), (12345, 0o660));
     let (_socket, _listener) = bind(&dir.path().join("b"), Some("root")).unwrap();
     let error = bind(&dir.path().join("c"), Some("no-such-group")).unwrap_err();
-    assert!(error.to_string().contains("there is no such group"), "{error}");
+    assert!(
+        error.to_string().contains("there is no such group"),
+        "{error}"
+    );
     let below = path.join("below/api.sock");
     let error = format!("{:#}", bind(&below, None).unwrap_err());
-    assert!(error.starts_with("cannot make the directory of --api"), "{error}");
+    assert!(
+        error.starts_with("cannot make the directory of --api"),
+        "{error}"
+    );
 }

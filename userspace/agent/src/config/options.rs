@@ -10,7 +10,9 @@ use serde::Deserialize;
 use super::{
     file::{list, scalar},
     pool::Pool,
-    values::{AttachMode, CgroupChoice, HealthAddress, LogFormat, MetricsAddress, NodePortAddresses},
+    values::{
+        AttachMode, CgroupChoice, HealthAddress, LogFormat, MetricsAddress, NodePortAddresses,
+    },
 };
 use crate::{
     cidr::{Cidr, PortRange},

@@ -189,7 +189,15 @@ fn the_health_address_has_kube_proxys_default_and_may_be_off_or_without_a_port()
 #[test]
 fn an_api_server_is_named_once_and_with_credentials() {
     assert_eq!(resolve(&[], "").kubernetes, None);
-    let by_flag = resolve(&["--kubeconfig", "/etc/k", "--kube-api-server", "https://a:6443"], "");
+    let by_flag = resolve(
+        &[
+            "--kubeconfig",
+            "/etc/k",
+            "--kube-api-server",
+            "https://a:6443",
+        ],
+        "",
+    );
     let file = "kubeconfig = '/etc/k'\nkube-api-server = 'https://a:6443'";
     assert_eq!(by_flag.kubernetes, resolve(&[], file).kubernetes);
     assert!(by_flag.kubernetes.is_some());

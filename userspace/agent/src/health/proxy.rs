@@ -21,7 +21,9 @@ impl ProxyPort {
     pub(crate) fn open(address: SocketAddr, health: Arc<Health>, vitals: Arc<Vitals>) -> Self {
         let answer = answer(Arc::clone(&health), vitals);
         let listening = listen(address, &health, &answer);
-        Self(tokio::spawn(hold(listening, address, health, answer, RETRY)))
+        Self(tokio::spawn(hold(
+            listening, address, health, answer, RETRY,
+        )))
     }
 }
 

@@ -67,7 +67,11 @@ impl Problems {
             &self.ranges,
             &self.health,
         ];
-        let files = self.files.values().chain(self.unreadable.values()).flatten();
+        let files = self
+            .files
+            .values()
+            .chain(self.unreadable.values())
+            .flatten();
         files
             .chain(lists.into_iter().flatten())
             .chain(&self.failure)

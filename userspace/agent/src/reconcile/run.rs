@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::Reconciler;
-use crate::{kernel::Kernel, netlink::Snapshot, notify, sources::Batch, asking::Query};
+use crate::{asking::Query, kernel::Kernel, netlink::Snapshot, notify, sources::Batch};
 
 /// The first wait after a failed write; it doubles with each failure.
 const RETRY: Duration = Duration::from_millis(100);

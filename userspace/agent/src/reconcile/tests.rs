@@ -10,8 +10,8 @@ use tidegate_loader::Role;
 
 use super::*;
 use crate::{
-    netlink::{DeviceAddress, Link, Route},
     asking::{Answer, Question},
+    netlink::{DeviceAddress, Link, Route},
 };
 use fake::Fake;
 
@@ -67,7 +67,14 @@ fn node() -> Snapshot {
 fn agent(kernel: &Fake) -> Reconciler<Fake> {
     let options = Flags::parse_from(["run", "--node-name", "a"]).options;
     let config = Arc::new(Config::load(options).unwrap());
-    Reconciler::new(config, kernel.clone(), "off".to_owned(), &node(), Arc::default()).unwrap()
+    Reconciler::new(
+        config,
+        kernel.clone(),
+        "off".to_owned(),
+        &node(),
+        Arc::default(),
+    )
+    .unwrap()
 }
 
 fn batch(text: &str) -> Batch {
@@ -356,7 +363,13 @@ fn rule_3_2_1_addresses_of_a_bridge_follow_it_as_it_comes_and_goes() {
     let options = Flags::parse_from(["run", "--node-name", "a"]).options;
     let config = Arc::new(Config::load(options).unwrap());
     let seen = bridged("10.244.0.1");
-    let state = Reconciler::new(config, kernel.clone(), "off".to_owned(), &seen, Arc::default());
+    let state = Reconciler::new(
+        config,
+        kernel.clone(),
+        "off".to_owned(),
+        &seen,
+        Arc::default(),
+    );
     let mut agent = state.unwrap();
     let known = || kernel.state().devices.get(&9).copied();
     assert_eq!(known().unwrap().masquerade4, Ip4::new([10, 244, 0, 1]));

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use tidegate_api::{FlowRow, Flushed};
 use nix::time::{ClockId, clock_gettime};
 use tidegate_abi::{
     Address, Flow, FlowKey, Ip4, Ip6, Port, Proto,
     flow::{TICK_SHIFT, flags::MASQUERADE},
 };
+use tidegate_api::{FlowRow, Flushed};
 use tidegate_datapath::tcp;
 use tidegate_loader::Error;
 

@@ -4,10 +4,7 @@ use tidegate_abi::{Counter, Ip4, Ip6, Reason, reason::Kind};
 use tidegate_api::{CounterRow, MapRow, NodeRow, SourceRow, Status};
 use tidegate_loader::Error;
 
-use crate::{
-    kernel::Kernel,
-    reconcile::Reconciler,
-};
+use crate::{kernel::Kernel, reconcile::Reconciler};
 
 impl<K: Kernel> Reconciler<K> {
     pub(super) fn status(&self) -> Result<Status, Error> {

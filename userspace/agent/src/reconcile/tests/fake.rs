@@ -7,8 +7,8 @@ use std::{
 };
 
 use tidegate_abi::{
-    Backend, BackendId, Counter, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings,
-    SourceRangeKey,
+    Backend, BackendId, Counter, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod,
+    Settings, SourceRangeKey,
 };
 use tidegate_loader::{Attach, Attached, DataPath, Error, Role};
 
@@ -215,7 +215,10 @@ macro_rules! maps {
                 Ok(self.state().$half.flows.clone().into_iter().collect())
             }
             fn remove_flows(&mut self, keys: &[FlowKey<$family>]) -> Result<(), Error> {
-                self.state().$half.flows.retain(|key, _| !keys.contains(key));
+                self.state()
+                    .$half
+                    .flows
+                    .retain(|key, _| !keys.contains(key));
                 Ok(())
             }
         }

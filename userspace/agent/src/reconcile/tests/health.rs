@@ -56,7 +56,14 @@ impl Stage {
             ..Snapshot::default()
         };
         let kernel = Fake::default();
-        let mut agent = Reconciler::new(config, kernel.clone(), "off".to_owned(), &seen, Arc::default()).unwrap();
+        let mut agent = Reconciler::new(
+            config,
+            kernel.clone(),
+            "off".to_owned(),
+            &seen,
+            Arc::default(),
+        )
+        .unwrap();
         let (clock, health) = FakeClock::with_health();
         agent.health = Arc::clone(&health);
         agent.health_ports = ServicePorts::new(Arc::clone(&health));
