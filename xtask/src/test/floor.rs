@@ -41,9 +41,14 @@ impl Floor {
                     "--package=tidegate-abi",
                     "--package=tidegate-datapath",
                     "--package=tidegate-control",
+                    "--package=tidegate-api",
+                    "--package=tidegate-explain",
+                    "--package=tidegate-kubernetes",
+                    "--package=tidegate-cni",
                     "--package=tidegate-loader",
                     "--package=tidegate",
                     "--package=tidegate-frames",
+                    "--package=tidegate-apiserver",
                     "--package=tidegate-fuzz",
                     "--package=xtask",
                 ],
@@ -57,5 +62,37 @@ impl Floor {
                 &["--package=tidegate-e2e"],
             ],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn every_package_of_the_workspace_is_on_a_floor() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let workspace = fs::read_to_string(format!("{root}/Cargo.toml")).unwrap();
+        let defaults = workspace.split("default-members = [").nth(1).unwrap();
+        let members = defaults
+            .split(']')
+            .next()
+            .unwrap()
+            .split('"')
+            .skip(1)
+            .step_by(2);
+        let mut count = 0;
+        for member in members {
+            let manifest = fs::read_to_string(format!("{root}/{member}/Cargo.toml")).unwrap();
+            let name = manifest.split('"').nth(1).unwrap();
+            let wanted = format!("--package={name}");
+            let floors = Floor::value_variants().iter();
+            let mut arguments = floors.flat_map(|floor| floor.cargo_arguments().concat());
+            assert!(arguments.any(|it| it == wanted), "{name} is tested nowhere");
+            count += 1;
+        }
+        assert!(count > 10, "{count} members were read");
     }
 }

@@ -48,7 +48,6 @@ fn bad_usage_is_code_2() -> Result<()> {
         &["top", "--nosuch"],
         &["check", "--uplink"],
         &["flows"],
-        &["flows", "flush"],
         &["flows", "flush", "--all", "--client", "192.0.2.1"],
         &["flows", "flush", "--client", "x"],
         &["get", "services", "--client", "192.0.2.1"],

@@ -95,7 +95,7 @@ fn only_flows_that_pass_the_filters_are_flushed() -> Result<()> {
     let _said = run(&world, &["flows", "flush", "--client", &client])?.ok()?;
     ensure!(flows_to(&world, "kept")? == 0);
     open()?;
-    let _said = run(&world, &["flows", "flush", "--all"])?.ok()?;
+    let _said = run(&world, &["flows", "flush"])?.ok()?;
     ensure!(flows_to(&world, "flushed")? == 0 && flows_to(&world, "kept")? == 0);
     let none = run(&world, &["flows", "flush", "--client", "192.0.2.77"])?
         .ok()?

@@ -15,7 +15,7 @@ Examples:
   tidegate flows flush --service default/web
   tidegate flows flush --client 192.0.2.0/24 --proto tcp
   tidegate flows flush --backend 10.244.0.5:8080
-  tidegate flows flush --all
+  tidegate flows flush
 
 Open TCP connections do not survive it: their next packet is answered with a reset.";
 
@@ -28,7 +28,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Forget the flows that pass every filter; their clients choose a backend anew
+    /// Forget the flows that pass every filter, all without one; their clients choose a backend anew
     #[command(after_help = EXAMPLES)]
     Flush(Flush),
 }
@@ -37,7 +37,7 @@ enum What {
 struct Flush {
     #[command(flatten)]
     filter: Filter,
-    /// All flows
+    /// All flows, as without a filter
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -48,15 +48,11 @@ struct Flush {
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let What::Flush(args) = args.what;
     let query = match (args.all, args.filter.is_empty()) {
-        (true, true) => "all=true".to_owned(),
+        // The contract names the bare command: it means all, as with `conntrack -F`.
+        (_, true) => "all=true".to_owned(),
         (true, false) => {
             return Err(Failure::Usage(
                 "--all and a filter: say one of them".to_owned(),
-            ));
-        }
-        (false, true) => {
-            return Err(Failure::Usage(
-                "which flows? Say --service, --client, --frontend, --backend, --proto or --state, or --all".to_owned(),
             ));
         }
         (false, false) => args.filter.query()?.join("&"),
