@@ -39,25 +39,15 @@ pub(crate) async fn start(config: Config) -> Result<()> {
     let config = Arc::new(config);
     let stop = stop_signals()?;
     let cgroup = preflight::check(&config)?;
-    if let Some(server) = &config.kubernetes {
-        let url = server.check().await?;
-        tracing::info!("Services and endpoints come from {url}");
-    }
     let (snapshots_in, snapshots) = mpsc::channel(WAITING);
     let (first, _follower) = netlink::follow(snapshots_in).await?;
     preflight::named_devices(&config, &first)?;
     let (batches_in, batches) = mpsc::channel(WAITING);
-    manifests::follow(&config.manifests, batches_in.clone())?;
-    let for_objects = batches_in.clone();
-    let mut sources = vec![Source::Manifests, Source::Api];
-    if let Some(server) = &config.kubernetes {
-        kubernetes::follow(server.clone(), config.node_name.clone(), batches_in);
-        sources.push(Source::Kubernetes);
-    }
+    let sources = follow_sources(&config, &batches_in).await?;
 
     let _state = take(&config.state_dir, "--state-dir")?;
     let allocator = Allocator::open(&config, &config.state_dir)?;
-    let objects = open_objects(&config, for_objects)?;
+    let objects = open_objects(&config, batches_in)?;
     let devices = Arc::new(Devices::open(&config.state_dir)?);
     let (_socket, listener) = api::bind(&config.api, config.api_group.as_deref())?;
     let (asking, queries) = mpsc::channel(WAITING);
@@ -72,33 +62,18 @@ pub(crate) async fn start(config: Config) -> Result<()> {
         .with_objects(objects.clone());
     state.take_batch(objects.everything());
     footprint.stays();
-    let _health = match config.health_address {
-        HealthAddress::Off => None,
-        HealthAddress::At(address) => Some(ProxyPort::open(
-            address,
-            Arc::clone(state.health()),
-            Arc::clone(state.vitals()),
-        )),
-    };
-    let watching = Some(watch(
-        &config,
-        &state,
-        beside.watched,
-        beside.census.clone(),
-    )?);
+    let _health = open_health(&config, &state);
+    let watching = watch(&config, &state, beside.watched, beside.census.clone())?;
     let _metrics = open_metrics(&config, &state, beside.meters, beside.census);
 
-    let vitals = Arc::clone(state.vitals());
-    let server = tokio::spawn(api::serve(
-        listener,
-        api::Api {
-            asking,
-            objects,
-            devices,
-            watching,
-            vitals,
-        },
-    ));
+    let asked = api::Api {
+        asking,
+        objects,
+        devices,
+        watching: Some(watching),
+        vitals: Arc::clone(state.vitals()),
+    };
+    let server = tokio::spawn(api::serve(listener, asked));
     run(
         state,
         Inputs {
@@ -111,6 +86,19 @@ pub(crate) async fn start(config: Config) -> Result<()> {
     .await;
     server.abort();
     finish(&config)
+}
+
+/// Starts whoever tells of objects, but for the standalone store; all of them, that one included.
+async fn follow_sources(config: &Config, batches: &mpsc::Sender<Batch>) -> Result<Vec<Source>> {
+    let mut sources = vec![Source::Manifests, Source::Api];
+    if let Some(server) = &config.kubernetes {
+        let url = server.check().await?;
+        tracing::info!("Services and endpoints come from {url}");
+        kubernetes::follow(server.clone(), config.node_name.clone(), batches.clone());
+        sources.push(Source::Kubernetes);
+    }
+    manifests::follow(&config.manifests, batches.clone())?;
+    Ok(sources)
 }
 
 /// The standalone store.
@@ -200,6 +188,14 @@ fn watch(
         names: state.names(),
         census,
     })
+}
+
+fn open_health(config: &Config, state: &Reconciler<DataPath>) -> Option<ProxyPort> {
+    let HealthAddress::At(address) = config.health_address else {
+        return None;
+    };
+    let (health, vitals) = (Arc::clone(state.health()), Arc::clone(state.vitals()));
+    Some(ProxyPort::open(address, health, vitals))
 }
 
 fn open_metrics(
