@@ -31,6 +31,23 @@ pub fn without_headers(reason: Reason) -> Verdict {
     Verdict { reason, door }
 }
 
+/// The verdict on a packet that goes on as it is; `None`: it ends here.
+#[inline(always)]
+pub fn at_once(entry: Entry, stop: Stop) -> Option<Verdict> {
+    match stop.reason.kind() {
+        Kind::Pass | Kind::Forward => Some(Verdict {
+            reason: stop.reason,
+            door: Door::Stack,
+        }),
+        // XDP leaves the answer to the second stage.
+        Kind::Reject if entry.stage == Stage::Xdp => Some(Verdict {
+            reason: later(entry, stop).reason,
+            door: Door::Stack,
+        }),
+        Kind::Reject | Kind::Drop => None,
+    }
+}
+
 /// The verdict on a packet that is not translated; answers its sender where the reason asks for it.
 #[inline(always)]
 pub fn conclude<A, P, T, W>(
@@ -47,27 +64,14 @@ where
     T: Tables<A>,
     W: World<A>,
 {
-    let is_final = match stop.reason.kind() {
-        Kind::Pass | Kind::Forward => false,
-        Kind::Drop => true,
-        // XDP leaves the answer to the second stage.
-        Kind::Reject => entry.stage != Stage::Xdp,
-    };
-    if is_final {
-        tables.stopped(entry, headers, stop.reason);
+    if let Some(verdict) = at_once(entry, stop) {
+        return verdict;
     }
+    tables.stopped(entry, headers, stop.reason);
     match stop.reason.kind() {
-        Kind::Pass | Kind::Forward => Verdict {
-            reason: stop.reason,
-            door: Door::Stack,
-        },
-        Kind::Drop => Verdict {
+        Kind::Pass | Kind::Forward | Kind::Drop => Verdict {
             reason: stop.reason,
             door: Door::Drop,
-        },
-        Kind::Reject if entry.stage == Stage::Xdp => Verdict {
-            reason: later(entry, stop).reason,
-            door: Door::Stack,
         },
         Kind::Reject if !world.may_answer() => Verdict {
             reason: Reason::RateLimited,

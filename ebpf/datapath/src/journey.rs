@@ -18,7 +18,19 @@ use crate::{
     verdict::{Door, Entry, Role, Stop, Verdict},
 };
 
+/// What comes after a step that did not end the journey.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// [`begin`]: no record translates the packet.
+    Open,
+    /// [`aside::refuse`]: it is not to be translated, or cannot leave.
+    Refuse,
+}
+
 /// Runs the journey of a packet of one family, whose IP header begins at `l3`.
+///
+/// Three steps, which share what [`Tables::resume_work`] lends and nothing else. The kernel's programs make each a
+/// function of its own: the first one is all that a packet of a known flow meets.
 #[inline(always)]
 pub fn journey<A, P, T, W>(
     packet: &mut P,
@@ -33,69 +45,84 @@ where
     T: Tables<A>,
     W: World<A>,
 {
-    let headers = match parse::headers::<A, P>(packet, l3) {
-        Ok(headers) => headers,
-        Err(reason) if aside::takes(reason) => {
-            return Verdict {
-                reason,
-                door: Door::Aside,
-            };
+    match known(packet, tables, world, entry, l3) {
+        Ok(verdict) => return verdict,
+        Err(Next::Open) => {
+            if let Some(verdict) = begin(packet, tables, world, entry) {
+                return verdict;
+            }
         }
-        Err(reason) => return aside::untranslated::<A, _, _>(packet, tables, l3, reason),
-    };
-    match travel(packet, tables, world, entry, &headers) {
-        Ok(verdict) => verdict,
-        Err(stop) => answer::conclude(packet, tables, world, &headers, entry, stop),
+        Err(Next::Refuse) => {}
     }
+    aside::refuse(packet, tables, world, entry)
 }
 
-/// The journey of a packet whose headers are known.
+/// A flow that we know: applies its record, asks nothing else.
 #[inline(always)]
-fn travel<A, P, T, W>(
+pub fn known<A, P, T, W>(
     packet: &mut P,
     tables: &T,
     world: &W,
     entry: Entry,
-    headers: &Headers<A>,
-) -> Result<Verdict, Stop>
+    l3: usize,
+) -> Result<Verdict, Next>
 where
     A: Ip + answer::Icmp,
     P: Packet,
     T: Tables<A>,
     W: World<A>,
 {
-    // A flow that we know: apply its record, ask nothing else.
-    if let Some(flow) = known::flow(tables, world, entry, headers) {
-        let sent = send(
-            packet,
-            tables,
-            world,
-            entry,
-            headers,
-            &flow,
-            how(&flow),
-            None,
-        );
-        if sent.is_err() {
-            blame(tables, &flow);
+    let headers = match parse::headers::<A, P>(packet, l3) {
+        Ok(headers) => headers,
+        Err(reason) if aside::takes(reason) => {
+            return Ok(Verdict {
+                reason,
+                door: Door::Aside,
+            });
         }
-        return sent;
-    }
-    let opened = tables.with_work(headers, |work| {
-        open(tables, world, entry, work)?;
-        let Work { headers, flow, .. } = &*work;
-        send(
-            packet,
-            tables,
-            world,
-            entry,
-            headers,
-            flow,
-            Reason::NewFlow,
-            None,
-        )
-    });
-    opened.unwrap_or(Err(Stop::default()))
+        Err(reason) => return Ok(aside::untranslated::<A, _, _>(packet, tables, l3, reason)),
+    };
+    let Some(flow) = known::flow(tables, world, entry, &headers) else {
+        let _kept: Option<()> = tables.with_work(&headers, |_work| ());
+        return Err(Next::Open);
+    };
+    let reason = how(&flow);
+    let sent = send(packet, tables, world, entry, &headers, &flow, reason, None);
+    sent.or_else(|stop| match answer::at_once(entry, stop) {
+        Some(verdict) => Ok(verdict),
+        None => {
+            let _kept: Option<()> = tables.with_work(&headers, |work| {
+                work.stop = stop;
+                work.frontend.service = flow.service;
+            });
+            Err(Next::Refuse)
+        }
+    })
+}
+
+/// The first packet of a flow. `None`: it cannot be served, and why is left where [`aside::refuse`] finds it.
+#[inline(always)]
+pub fn begin<A, P, T, W>(packet: &mut P, tables: &T, world: &W, entry: Entry) -> Option<Verdict>
+where
+    A: Ip + answer::Icmp,
+    P: Packet,
+    T: Tables<A>,
+    W: World<A>,
+{
+    tables.resume_work(|work| {
+        let sent = open(tables, world, entry, work).and_then(|()| {
+            let Work { headers, flow, .. } = &*work;
+            let reason = Reason::NewFlow;
+            send(packet, tables, world, entry, headers, flow, reason, None)
+        });
+        match sent {
+            Ok(verdict) => Some(verdict),
+            Err(stop) => {
+                work.stop = stop;
+                answer::at_once(entry, stop)
+            }
+        }
+    })?
 }
 
 /// How a packet is translated that a record translates.
@@ -126,12 +153,6 @@ where
     tables.opened(entry, work);
     tables.settle(work);
     Ok(())
-}
-
-/// Leaves the service port of a packet that cannot be sent where [`Tables::stopped`] finds it.
-#[inline(always)]
-fn blame<A: Ip, T: Tables<A>>(tables: &T, flow: &Flow<A>) {
-    let _kept: Option<()> = tables.resume_work(|work| work.frontend.service = flow.service);
 }
 
 /// Finds a Service, a backend and a source, and records them.

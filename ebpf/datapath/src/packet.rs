@@ -2,7 +2,7 @@
 
 use tidegate_abi::HeldKey;
 
-use crate::checksum::Change;
+use crate::{checksum::Change, sctp};
 
 /// A frame, from its first byte. Values are copied in and out: nothing to alias, nothing stale.
 ///
@@ -26,6 +26,11 @@ pub trait Packet {
     /// Bytes were changed by this much, and no checksum in the packet makes up for it: what a card has summed
     /// over the whole packet must follow.
     fn unbalance(&mut self, _change: u32) {}
+    /// [`sctp::before_zeros`], which the kernel's verifier must not meet in place: five thousand instructions, again
+    /// for each state in which somebody gets there.
+    fn before_zeros(&self, word: u32, len: u32) -> u32 {
+        sctp::before_zeros(word, len)
+    }
     /// Sets the frame's length, cutting or zero-filling its end.
     fn resize(&mut self, len: usize) -> Option<()>;
     /// Keeps a copy of the frame until [`Packet::release`]; `false`: there is no room.

@@ -229,7 +229,7 @@ fn requote_sctp<A: Ip, P: Packet>(
     }
     let headers = quote.l4.wrapping_sub(quote.l3) as u32;
     let len = A::stated_len(packet, quote.l3)?.wrapping_sub(headers);
-    let after = sctp::updated(before, old, new, len);
+    let after = sctp::updated(packet, before, old, new, len);
     packet.store(at, after)?;
     Some(checksum::add(sum, checksum::word(before, after)))
 }

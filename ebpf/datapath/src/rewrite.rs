@@ -100,7 +100,7 @@ fn adjust_sctp<A: Ip, P: Packet>(
         return Some(());
     }
     let len = headers.ip_len.wrapping_sub(before);
-    let fresh = sctp::updated(sum, old, new, len);
+    let fresh = sctp::updated(packet, sum, old, new, len);
     packet.unbalance(checksum::add(
         checksum::word(old, new),
         checksum::word(sum, fresh),

@@ -79,13 +79,18 @@ pub(crate) fn refused(service: u32) {
     }
 }
 
-/// Where a packet was, and for whom.
+/// What became of a packet, where, and for whom. One parameter instead of four: each of them would wait on the
+/// stack while the kernel is asked something.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
+    /// A [`Reason`].
+    pub(crate) reason: Reason,
     /// Interface index; 0: a socket.
     pub(crate) device: u32,
     /// Service port; 0: none.
     pub(crate) service: u32,
+    /// The packet's length.
+    pub(crate) len: u32,
 }
 
 /// Tells of a packet that was dropped without a word about its tuple.
@@ -149,22 +154,16 @@ fn is_wanted(reason: Reason) -> bool {
 
 /// Tells of a packet with this tuple, if somebody listens. `flow` is set for one that opened a flow.
 #[inline(always)]
-pub(crate) fn report<A: Family>(
-    reason: Reason,
-    key: &FlowKey<A>,
-    flow: Option<&Flow<A>>,
-    place: &Place,
-    len: u32,
-) {
-    if is_wanted(reason) {
-        tell(reason as u32, key, flow, place, len);
+pub(crate) fn report<A: Family>(key: &FlowKey<A>, flow: Option<&Flow<A>>, place: &Place) {
+    if is_wanted(place.reason) {
+        tell(key, flow, place);
     }
 }
 
 /// A function of its own: what it needs has left the stack again when the journey goes on. That is little:
 /// the event is written where it will stay, and looked at there.
 #[inline(never)]
-fn tell<A: Family>(reason: u32, key: &FlowKey<A>, flow: Option<&Flow<A>>, place: &Place, len: u32) {
+fn tell<A: Family>(key: &FlowKey<A>, flow: Option<&Flow<A>>, place: &Place) {
     let Some(filter) = EVENT_FILTER.get(0) else {
         return;
     };
@@ -178,9 +177,9 @@ fn tell<A: Family>(reason: u32, key: &FlowKey<A>, flow: Option<&Flow<A>>, place:
     // SAFETY: memory of the ring, reserved for this event; every field is written.
     unsafe {
         (*event).time_ns = bpf_ktime_get_ns();
-        (*event).reason = reason;
+        (*event).reason = place.reason as u32;
         (*event).device = place.device;
-        (*event).len = len;
+        (*event).len = place.len;
         (*event).service = place.service;
         (*event).proto = u32::from(key.proto.0);
         (*event).src = key.src.mapped();

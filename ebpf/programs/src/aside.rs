@@ -17,6 +17,7 @@ use tidegate_datapath::{
 };
 
 use crate::{
+    apart::{self, parts},
     maps::ASIDES,
     packet::Skb,
     tables::{Family, Maps},
@@ -67,7 +68,7 @@ pub(crate) fn tc_aside6(ctx: TcContext) -> i32 {
 }
 
 #[inline(always)]
-fn run<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff) -> i32 {
+fn run<A: Parts>(skb: *mut __sk_buff) -> i32 {
     // SAFETY: as above.
     let l3 = unsafe { (*skb).cb[L3] };
     let mut apart = Apart::<A> {
@@ -78,19 +79,34 @@ fn run<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff) -> i32 {
     aside::walk(&mut Skb(skb), &mut apart)
 }
 
-/// Each step a function: the verifier adds up the stack of callers, not of siblings.
+// Each step a function: the verifier adds up the stack of callers, not of siblings.
+parts! {
+    Parts of __sk_buff:
+    begin(l3) as aside_begin4, aside_begin6;
+    echo(l3) as aside_echo4, aside_echo6;
+    error(l3) as aside_error4, aside_error6;
+    relay() as aside_relay4, aside_relay6;
+    fragment(l3) as aside_fragment4, aside_fragment6;
+    piece(l3) as aside_piece4, aside_piece6;
+    known() as aside_known4, aside_known6;
+    open() as aside_open4, aside_open6;
+    send() as aside_send4, aside_send6;
+    refuse() as aside_refuse4, aside_refuse6;
+}
+
+/// The steps on one packet.
 struct Apart<A> {
     skb: *mut __sk_buff,
     l3: u32,
     family: PhantomData<A>,
 }
 
-impl<A: Family + Lookup + Ip + Icmp> Steps<Skb> for Apart<A> {
+impl<A: Parts> Steps<Skb> for Apart<A> {
     type End = i32;
 
     #[inline(always)]
     fn begin(&mut self, packet: &mut Skb) -> Result<Kind, i32> {
-        match begin::<A>(packet.0, self.l3) {
+        match A::begin(packet.0, self.l3) {
             AN_ECHO => Ok(Kind::Echo),
             AN_ERROR => Ok(Kind::Error),
             A_FRAGMENT => Ok(Kind::Fragment),
@@ -101,22 +117,22 @@ impl<A: Family + Lookup + Ip + Icmp> Steps<Skb> for Apart<A> {
 
     #[inline(always)]
     fn echo(&mut self, packet: &mut Skb) -> i32 {
-        echo::<A>(packet.0, self.l3)
+        A::echo(packet.0, self.l3)
     }
 
     #[inline(always)]
     fn error(&mut self, packet: &mut Skb) -> Option<i32> {
-        ended(error::<A>(packet.0, self.l3))
+        ended(A::error(packet.0, self.l3))
     }
 
     #[inline(always)]
     fn relay(&mut self, packet: &mut Skb) -> i32 {
-        relay::<A>(packet.0)
+        A::relay(packet.0)
     }
 
     #[inline(always)]
     fn fragment(&mut self, packet: &mut Skb) -> Result<Part, i32> {
-        match fragment::<A>(packet.0, self.l3) {
+        match A::fragment(packet.0, self.l3) {
             GOES_ON => Ok(Part::First),
             A_FRAGMENT => Ok(Part::Later),
             code => Err(code),
@@ -125,27 +141,27 @@ impl<A: Family + Lookup + Ip + Icmp> Steps<Skb> for Apart<A> {
 
     #[inline(always)]
     fn piece(&mut self, packet: &mut Skb) -> i32 {
-        piece::<A>(packet.0, self.l3)
+        A::piece(packet.0, self.l3)
     }
 
     #[inline(always)]
     fn known(&mut self) -> bool {
-        known::<A>(self.skb) != 0
+        A::known(self.skb) != 0
     }
 
     #[inline(always)]
     fn open(&mut self) -> bool {
-        open::<A>(self.skb) != 0
+        A::open(self.skb) != 0
     }
 
     #[inline(always)]
     fn send(&mut self, packet: &mut Skb) -> Option<i32> {
-        ended(send::<A>(packet.0))
+        ended(A::send(packet.0))
     }
 
     #[inline(always)]
     fn refuse(&mut self, packet: &mut Skb) -> i32 {
-        refuse::<A>(packet.0)
+        A::refuse(packet.0)
     }
 }
 
@@ -160,11 +176,11 @@ const AN_ECHO: i32 = -4;
 const AN_ERROR: i32 = -5;
 const A_FRAGMENT: i32 = -6;
 
-#[inline(never)]
+#[inline(always)]
 fn begin<A: Family + Ip + Icmp>(skb: *mut __sk_buff, l3: u32) -> i32 {
     let mut packet = Skb(skb);
     packet.make_linear(QUOTED);
-    match aside::begin::<A, _, _>(&packet, &Maps, l3 as usize) {
+    match aside::begin::<A, _, _>(&packet, &Maps, apart::l3(l3)) {
         Ok(Kind::Echo) => AN_ECHO,
         Ok(Kind::Error) => AN_ERROR,
         Ok(Kind::Fragment) => A_FRAGMENT,
@@ -173,51 +189,52 @@ fn begin<A: Family + Ip + Icmp>(skb: *mut __sk_buff, l3: u32) -> i32 {
     }
 }
 
-#[inline(never)]
+#[inline(always)]
 fn echo<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff, l3: u32) -> i32 {
     let (mut packet, len) = (Skb(skb), packet_len(skb));
     let kernel = Kernel(skb.cast());
-    let verdict = ping::answer::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(skb), l3 as usize);
+    let verdict =
+        ping::answer::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(skb), apart::l3(l3));
     end(packet, len, verdict)
 }
 
-#[inline(never)]
+#[inline(always)]
 fn error<A: Family + Ip + Icmp>(skb: *mut __sk_buff, l3: u32) -> i32 {
     let (packet, len) = (Skb(skb), packet_len(skb));
-    match related::travel::<A, _, _>(&packet, &Maps, l3 as usize) {
+    match related::travel::<A, _, _>(&packet, &Maps, apart::l3(l3)) {
         Some(verdict) => end(packet, len, verdict),
         None => GOES_ON,
     }
 }
 
-#[inline(never)]
+#[inline(always)]
 fn relay<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff) -> i32 {
     let (mut packet, len) = (Skb(skb), packet_len(skb));
     let verdict = related::send::<A, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry(skb));
     end(packet, len, verdict)
 }
 
-#[inline(never)]
+#[inline(always)]
 fn fragment<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff, l3: u32) -> i32 {
     let (mut packet, len) = (Skb(skb), packet_len(skb));
     let kernel = Kernel(skb.cast());
-    match fragment::travel::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(skb), l3 as usize) {
+    match fragment::travel::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(skb), apart::l3(l3)) {
         Ok(Part::First) => GOES_ON,
         Ok(Part::Later) => A_FRAGMENT,
         Err(verdict) => end(packet, len, verdict),
     }
 }
 
-#[inline(never)]
+#[inline(always)]
 fn piece<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff, l3: u32) -> i32 {
     let (mut packet, len) = (Skb(skb), packet_len(skb));
     let kernel = Kernel(skb.cast());
     let verdict =
-        fragment::send::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(skb), l3 as usize);
+        fragment::send::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(skb), apart::l3(l3));
     end(packet, len, verdict)
 }
 
-#[inline(never)]
+#[inline(always)]
 fn known<A: Family + Lookup + Ip>(skb: *mut __sk_buff) -> i32 {
     i32::from(aside::known::<A, _, _>(
         &Maps,
@@ -226,7 +243,7 @@ fn known<A: Family + Lookup + Ip>(skb: *mut __sk_buff) -> i32 {
     ))
 }
 
-#[inline(never)]
+#[inline(always)]
 fn open<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff) -> i32 {
     i32::from(aside::open::<A, _, _>(
         &Maps,
@@ -235,7 +252,7 @@ fn open<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff) -> i32 {
     ))
 }
 
-#[inline(never)]
+#[inline(always)]
 fn send<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff) -> i32 {
     let (mut packet, len) = (Skb(skb), packet_len(skb));
     match aside::send::<A, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry(skb)) {
@@ -244,7 +261,7 @@ fn send<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff) -> i32 {
     }
 }
 
-#[inline(never)]
+#[inline(always)]
 fn refuse<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff) -> i32 {
     let (mut packet, len) = (Skb(skb), packet_len(skb));
     let verdict = aside::refuse::<A, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry(skb));
@@ -256,11 +273,7 @@ fn entry(skb: *mut __sk_buff) -> Entry {
     // SAFETY: as above.
     let (role, leaving) = unsafe { ((*skb).cb[ROLE], (*skb).cb[STAGE]) };
     Entry {
-        role: match role {
-            it if it == Role::Pod as u32 => Role::Pod,
-            it if it == Role::Overlay as u32 => Role::Overlay,
-            _ => Role::Uplink,
-        },
+        role: apart::role(role),
         stage: if leaving == 0 {
             Stage::Tc
         } else {

@@ -16,6 +16,7 @@ mod packet;
 mod tables;
 mod world;
 mod account;
+mod apart;
 mod xdp;
 mod tc;
 mod aside;

@@ -14,6 +14,7 @@ use tidegate_datapath::{
     Packet,
     checksum::{self, Change},
     parse::ETHERNET,
+    sctp,
 };
 
 use crate::held;
@@ -249,6 +250,17 @@ impl Packet for Skb {
             failed = self.replace_checksum(offset, change.ports, zero);
         }
         if failed == 0 { Some(()) } else { None }
+    }
+
+    #[inline(always)]
+    fn before_zeros(&self, word: u32, len: u32) -> u32 {
+        // Global to the verifier, see `apart`.
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn sctp_before_zeros(word: u32, len: u32) -> u32 {
+            sctp::before_zeros(word, len)
+        }
+        sctp_before_zeros(word, len)
     }
 
     #[inline(always)]

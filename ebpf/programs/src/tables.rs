@@ -295,16 +295,12 @@ impl<A: Family> Tables<A> for Maps {
         }
         account::opened::<A>(flow.service, flow.backend);
         let place = Place {
+            reason: Reason::NewFlow,
             device: entry.device,
             service: flow.service,
+            len: headers.ip_len,
         };
-        account::report(
-            Reason::NewFlow,
-            &headers.key,
-            Some(flow),
-            &place,
-            headers.ip_len,
-        );
+        account::report(&headers.key, Some(flow), &place);
     }
 
     #[inline(always)]
@@ -317,29 +313,30 @@ impl<A: Family> Tables<A> for Maps {
             account::refused(service);
         }
         let place = Place {
+            reason,
             device: entry.device,
             service,
+            len: headers.ip_len,
         };
-        account::report(reason, &headers.key, None, &place, headers.ip_len);
+        account::report(&headers.key, None, &place);
     }
 
     #[inline(always)]
     fn socket_opened(&self, call: &Call<A>, service: u32, choice: &Choice<A>) {
         account::opened::<A>(service, choice.id.0);
-        let place = Place { device: 0, service };
+        let place = Place {
+            reason: Reason::SocketTranslated,
+            device: 0,
+            service,
+            len: 0,
+        };
         let flow = Flow {
             dst: choice.backend.addr,
             dst_port: choice.backend.port,
             backend: choice.id.0,
             ..Flow::default()
         };
-        account::report(
-            Reason::SocketTranslated,
-            &dialled(call),
-            Some(&flow),
-            &place,
-            0,
-        );
+        account::report(&dialled(call), Some(&flow), &place);
     }
 
     #[inline(always)]
@@ -347,7 +344,12 @@ impl<A: Family> Tables<A> for Maps {
         if service != 0 {
             account::refused(service);
         }
-        let place = Place { device: 0, service };
-        account::report(Reason::SocketRefused, &dialled(call), None, &place, 0);
+        let place = Place {
+            reason: Reason::SocketRefused,
+            device: 0,
+            service,
+            len: 0,
+        };
+        account::report(&dialled(call), None, &place);
     }
 }

@@ -15,12 +15,16 @@ use tidegate_abi::{Ip4, Ip6, Reason};
 use tidegate_datapath::{
     Door, Entry, Packet as _, Role, Stage, Verdict,
     answer::{self, Icmp},
-    journey, leaving,
+    aside as way,
+    journey::{self as steps, Next},
+    leaving,
     parse::{self, Ip, Network},
 };
 
 use crate::{
-    account, aside,
+    account,
+    apart::{self, parts},
+    aside,
     packet::{HEADERS, Skb},
     tables::{Family, Maps},
     world::{Kernel, Lookup},
@@ -32,6 +36,9 @@ pub(crate) const NEXT: i32 = -1;
 const SHOT: i32 = 2;
 /// Not a verdict: the packet belongs to [`aside`].
 const ASIDE: i32 = -2;
+/// Not verdicts either: what step comes next.
+const OPENS: i32 = -7;
+const REFUSED: i32 = -8;
 /// `PACKET_HOST`.
 const TO_US: u32 = 0;
 
@@ -59,7 +66,16 @@ pub(crate) fn tc_host(ctx: TcContext) -> i32 {
     run(&ctx, Role::Uplink, Stage::Leaving)
 }
 
-#[inline(never)]
+// One function a family: the verifier adds up the stack of callers, not of siblings.
+parts! {
+    Parts of __sk_buff:
+    known(l3, role) as tc_known4, tc_known6;
+    begin(role) as tc_begin4, tc_begin6;
+    refuse(role) as tc_refuse4, tc_refuse6;
+    leave(l3) as tc_leave4, tc_leave6;
+}
+
+#[inline(always)]
 fn leave<A: Family + Lookup + Ip>(skb: *mut __sk_buff, l3: u32) -> i32 {
     let (mut packet, len) = (Skb(skb), packet_len(skb));
     let entry = Entry {
@@ -67,7 +83,13 @@ fn leave<A: Family + Lookup + Ip>(skb: *mut __sk_buff, l3: u32) -> i32 {
         stage: Stage::Leaving,
         device: device(skb),
     };
-    match leaving::<A, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry, l3 as usize) {
+    match leaving::<A, _, _, _>(
+        &mut packet,
+        &Maps,
+        &Kernel(skb.cast()),
+        entry,
+        apart::l3(l3),
+    ) {
         Some(verdict) => finish(packet, len, verdict),
         None => NEXT,
     }
@@ -111,10 +133,10 @@ fn run(ctx: &TcContext, role: Role, stage: Stage) -> i32 {
     };
     let l3 = link.l3 as u32;
     let code = match (link.network, stage) {
-        (Network::V4, Stage::Leaving) => leave::<Ip4>(skb, l3),
-        (Network::V6, Stage::Leaving) => leave::<Ip6>(skb, l3),
-        (Network::V4, _) => enter::<Ip4>(skb, l3, role),
-        (Network::V6, _) => enter::<Ip6>(skb, l3, role),
+        (Network::V4, Stage::Leaving) => Ip4::leave(skb, l3),
+        (Network::V6, Stage::Leaving) => Ip6::leave(skb, l3),
+        (Network::V4, _) => travel::<Ip4>(skb, l3, role as u32),
+        (Network::V6, _) => travel::<Ip6>(skb, l3, role as u32),
     };
     if code == ASIDE {
         return aside::go(ctx, link, role, stage);
@@ -127,18 +149,55 @@ fn neither(skb: *mut __sk_buff, reason: Reason) -> i32 {
     finish(Skb(skb), packet_len(skb), answer::without_headers(reason))
 }
 
-// One function a family: the verifier adds up the stack of callers, not of siblings.
-#[inline(never)]
-fn enter<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff, l3: u32, role: Role) -> i32 {
+/// The steps of the journey, see [`tidegate_datapath::journey()`].
+#[inline(always)]
+fn travel<A: Parts>(skb: *mut __sk_buff, l3: u32, role: u32) -> i32 {
+    let mut code = A::known(skb, l3, role);
+    if code == OPENS {
+        code = A::begin(skb, role);
+    }
+    if code == REFUSED {
+        code = A::refuse(skb, role);
+    }
+    code
+}
+
+#[inline(always)]
+fn known<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff, l3: u32, role: u32) -> i32 {
     let (mut packet, len) = (Skb(skb), packet_len(skb));
-    let entry = Entry {
-        role,
+    let (kernel, l3) = (Kernel(skb.cast()), apart::l3(l3));
+    match steps::known::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(skb, role), l3) {
+        Ok(verdict) => finish(packet, len, verdict),
+        Err(Next::Open) => OPENS,
+        Err(Next::Refuse) => REFUSED,
+    }
+}
+
+#[inline(always)]
+fn begin<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff, role: u32) -> i32 {
+    let (mut packet, len) = (Skb(skb), packet_len(skb));
+    let kernel = Kernel(skb.cast());
+    match steps::begin::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(skb, role)) {
+        Some(verdict) => finish(packet, len, verdict),
+        None => REFUSED,
+    }
+}
+
+#[inline(always)]
+fn refuse<A: Family + Lookup + Ip + Icmp>(skb: *mut __sk_buff, role: u32) -> i32 {
+    let (mut packet, len) = (Skb(skb), packet_len(skb));
+    let kernel = Kernel(skb.cast());
+    let verdict = way::refuse::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(skb, role));
+    finish(packet, len, verdict)
+}
+
+#[inline(always)]
+fn entry(skb: *mut __sk_buff, role: u32) -> Entry {
+    Entry {
+        role: apart::role(role),
         stage: Stage::Tc,
         device: device(skb),
-    };
-    let verdict =
-        journey::<A, _, _, _>(&mut packet, &Maps, &Kernel(skb.cast()), entry, l3 as usize);
-    finish(packet, len, verdict)
+    }
 }
 
 #[inline(always)]

@@ -20,6 +20,10 @@ const UNREACHABLE: i32 = 2;
 const PROHIBITED: i32 = 3;
 const NO_NEIGHBOUR: i32 = 7;
 const TOO_BIG: i32 = 8;
+/// What an IPv6 link must carry, and any other that is worth its name (RFC 8200, section 5).
+const MTU_OF_MOST: u32 = 1280;
+/// What every IPv4 host must take (RFC 791).
+const MTU_LEAST: u32 = 576;
 /// None of the helper's results.
 const NO_ROOM: i32 = -1;
 /// `BPF_F_CURRENT_NETNS`: the namespace of the device.
@@ -109,21 +113,22 @@ impl<A: Lookup> World<A> for Kernel {
 
     #[inline(always)]
     fn route(&self, device: u32, key: &FlowKey<A>, len: u32) -> Route {
-        let mut found = Found {
-            device: 0,
-            mtu: 0,
-            macs: [0; 12],
+        let result = ask_fib(self.0, device, len, key);
+        let Some(found) = ROUTE.get(0) else {
+            return Route::None;
         };
-        match ask_fib(self.0, device, len, key, &mut found) {
+        match result {
             SUCCESS => Route::Via {
-                device: found.device,
-                macs: Some(found.macs),
+                device: found.ifindex,
+                macs: Some(macs(found)),
             },
             NO_NEIGHBOUR => Route::Via {
-                device: found.device,
+                device: found.ifindex,
                 macs: None,
             },
-            TOO_BIG => Route::TooBig { mtu: found.mtu },
+            TOO_BIG => Route::TooBig {
+                mtu: mtu(found, len),
+            },
             UNREACHABLE | PROHIBITED => Route::Unreachable,
             _ => Route::None,
         }
@@ -135,23 +140,31 @@ impl<A: Lookup> World<A> for Kernel {
     }
 }
 
-/// What the routing table said.
-struct Found {
-    device: u32,
-    mtu: u32,
-    macs: [u8; 12],
+/// The Ethernet addresses that a successful lookup has left behind.
+#[inline(always)]
+fn macs(found: &bpf_fib_lookup) -> [u8; 12] {
+    // SAFETY: a union of plain integers, which the helper has filled.
+    let macs = unsafe { found.__bindgen_anon_6.__bindgen_anon_2 };
+    let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (macs.dmac, macs.smac);
+    [a, b, c, d, e, f, g, h, i, j, k, l]
 }
 
-/// One lookup in the routing table. A function of its own: its parameters have left the stack again
-/// when the journey goes on.
+/// The MTU that a packet of this length did not fit. Before Linux 5.12 the length stays where newer ones put the
+/// MTU: then the sender is told what fits nearly every link.
+#[inline(always)]
+fn mtu(found: &bpf_fib_lookup, len: u32) -> u32 {
+    // SAFETY: a union of plain integers, which the helper has filled.
+    match u32::from(unsafe { found.__bindgen_anon_1.mtu_result }) {
+        mtu if mtu < len => mtu,
+        _ if len > MTU_OF_MOST => MTU_OF_MOST,
+        _ => MTU_LEAST,
+    }
+}
+
+/// One lookup in the routing table, which leaves what it found in the map. A function of its own: its
+/// parameters have left the stack again when the journey goes on.
 #[inline(never)]
-fn ask_fib<A: Lookup>(
-    ctx: *mut c_void,
-    device: u32,
-    len: u32,
-    key: &FlowKey<A>,
-    found: &mut Found,
-) -> i32 {
+fn ask_fib<A: Lookup>(ctx: *mut c_void, device: u32, len: u32, key: &FlowKey<A>) -> i32 {
     let Some(room) = ROUTE.get_ptr_mut(0) else {
         return NO_ROOM;
     };
@@ -169,17 +182,7 @@ fn ask_fib<A: Lookup>(
     params.__bindgen_anon_1.tot_len = len.clamp(1, 0xffff) as u16;
     let size = size_of::<bpf_fib_lookup>() as i32;
     // SAFETY: the context is the program's own, and the length is the structure's.
-    let result = unsafe { fib_lookup(ctx, params, size, 0) } as i32;
-    found.device = params.ifindex;
-    // SAFETY: on "too big" the helper put the MTU where the length was (Linux 5.12; the length stays
-    // before). On success it has filled the Ethernet addresses.
-    unsafe {
-        found.mtu = u32::from(params.__bindgen_anon_1.mtu_result);
-        let macs = params.__bindgen_anon_6.__bindgen_anon_2;
-        let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (macs.dmac, macs.smac);
-        found.macs = [a, b, c, d, e, f, g, h, i, j, k, l];
-    }
-    result
+    unsafe { fib_lookup(ctx, params, size, 0) as i32 }
 }
 
 /// One lookup among the sockets: not zero when one would answer. A function of its own, as above.

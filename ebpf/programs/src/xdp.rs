@@ -9,16 +9,22 @@ use tidegate_abi::{Ip4, Ip6, Reason};
 use tidegate_datapath::{
     Door, Entry, Packet, Role, Stage, Verdict,
     answer::{self, Icmp},
-    journey,
+    aside as way,
+    journey::{self as steps, Next},
     parse::{self, Ip, Network},
 };
 
 use crate::{
     account,
+    apart::{self, parts},
     packet::Xdp,
     tables::{Family, Maps},
     world::{Kernel, Lookup},
 };
+
+/// Not verdicts: what step comes next.
+const OPENS: i32 = -7;
+const REFUSED: i32 = -8;
 
 /// Translates what leaves by the device it came from, and passes the rest.
 #[xdp]
@@ -26,8 +32,8 @@ pub(crate) fn xdp_uplink(ctx: XdpContext) -> u32 {
     let packet = Xdp(ctx.ctx);
     match parse::link(&packet) {
         Ok(link) => match link.network {
-            Network::V4 => enter::<Ip4>(ctx.ctx, link.l3 as u32),
-            Network::V6 => enter::<Ip6>(ctx.ctx, link.l3 as u32),
+            Network::V4 => travel::<Ip4>(ctx.ctx, link.l3 as u32),
+            Network::V6 => travel::<Ip6>(ctx.ctx, link.l3 as u32),
         },
         Err(reason) => neither(ctx.ctx, reason),
     }
@@ -39,12 +45,50 @@ fn neither(ctx: *mut xdp_md, reason: Reason) -> u32 {
 }
 
 // One function a family: the verifier adds up the stack of callers, not of siblings.
-#[inline(never)]
-fn enter<A: Family + Lookup + Ip + Icmp>(ctx: *mut xdp_md, l3: u32) -> u32 {
-    let mut packet = Xdp(ctx);
-    let kernel = Kernel(ctx.cast());
-    let verdict = journey::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(ctx), l3 as usize);
-    finish(packet, verdict)
+parts! {
+    Parts of xdp_md:
+    known(l3) as xdp_known4, xdp_known6;
+    begin() as xdp_begin4, xdp_begin6;
+    refuse() as xdp_refuse4, xdp_refuse6;
+}
+
+/// The steps of the journey, see [`tidegate_datapath::journey()`].
+#[inline(always)]
+fn travel<A: Parts>(ctx: *mut xdp_md, l3: u32) -> u32 {
+    let mut code = A::known(ctx, l3);
+    if code == OPENS {
+        code = A::begin(ctx);
+    }
+    if code == REFUSED {
+        code = A::refuse(ctx);
+    }
+    code as u32
+}
+
+#[inline(always)]
+fn known<A: Family + Lookup + Ip + Icmp>(ctx: *mut xdp_md, l3: u32) -> i32 {
+    let (mut packet, kernel) = (Xdp(ctx), Kernel(ctx.cast()));
+    match steps::known::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(ctx), apart::l3(l3)) {
+        Ok(verdict) => finish(packet, verdict) as i32,
+        Err(Next::Open) => OPENS,
+        Err(Next::Refuse) => REFUSED,
+    }
+}
+
+#[inline(always)]
+fn begin<A: Family + Lookup + Ip + Icmp>(ctx: *mut xdp_md) -> i32 {
+    let (mut packet, kernel) = (Xdp(ctx), Kernel(ctx.cast()));
+    match steps::begin::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(ctx)) {
+        Some(verdict) => finish(packet, verdict) as i32,
+        None => REFUSED,
+    }
+}
+
+#[inline(always)]
+fn refuse<A: Family + Lookup + Ip + Icmp>(ctx: *mut xdp_md) -> i32 {
+    let (mut packet, kernel) = (Xdp(ctx), Kernel(ctx.cast()));
+    let verdict = way::refuse::<A, _, _, _>(&mut packet, &Maps, &kernel, entry(ctx));
+    finish(packet, verdict) as i32
 }
 
 #[inline(always)]
