@@ -162,8 +162,9 @@ pub fn on_host(cases: &[Case], journey: Journey) {
 /// Runs a journey on the loaded programs.
 #[cfg(feature = "kernel")]
 pub fn in_kernel(cases: &[Case], journey: Journey) {
+    let can_xdp = tidegate_loader::can_try_xdp();
     crate::on_kernel::with_kernel(|machine| {
-        for case in cases {
+        for case in cases.iter().filter(|case| can_xdp || !case.xdp) {
             println!("{case}");
             journey(
                 &mut Bench {

@@ -1,1 +1,3 @@
 //! Load, attach, pin and detach on this kernel.
+
+pub mod budget;

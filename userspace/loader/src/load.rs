@@ -73,11 +73,7 @@ impl DataPath {
 
     fn load_below(options: &Options, pins: Pins, adopted: bool) -> Result<Self, Error> {
         let cookie = host::netns_cookie();
-        let frozen = Frozen {
-            netns_cookie: cookie.unwrap_or(0),
-            has_set_retval: u32::from(host::kernel_at_least(5, 18)),
-            pad: 0,
-        };
+        let frozen = frozen(cookie);
         let mut replaced = Vec::new();
         let mut ebpf = loop {
             match create(options, &pins, &frozen) {
@@ -148,7 +144,20 @@ impl DataPath {
     }
 }
 
-fn create(options: &Options, pins: &Pins, frozen: &Frozen) -> Result<Ebpf, aya::EbpfError> {
+/// What the programs are told of this kernel before they are loaded.
+pub(crate) fn frozen(netns_cookie: Option<u64>) -> Frozen {
+    Frozen {
+        netns_cookie: netns_cookie.unwrap_or(0),
+        has_set_retval: u32::from(host::kernel_at_least(5, 18)),
+        pad: 0,
+    }
+}
+
+pub(crate) fn create(
+    options: &Options,
+    pins: &Pins,
+    frozen: &Frozen,
+) -> Result<Ebpf, aya::EbpfError> {
     let mut loader = EbpfLoader::new();
     let _loader = loader.override_global("FROZEN", bytemuck::bytes_of(frozen), true);
     for name in names::FLOWS {
@@ -167,7 +176,7 @@ fn create(options: &Options, pins: &Pins, frozen: &Frozen) -> Result<Ebpf, aya::
         .load(OBJECT)
 }
 
-fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), Error> {
+pub(crate) fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), Error> {
     let program = ebpf.program_mut(name).ok_or_else(|| missing(name))?;
     let result = match program {
         Program::Xdp(program) => program.load(),

@@ -5,6 +5,7 @@ use aya::programs::{Program, SchedClassifier, TestRun as _, TestRunOptions, Xdp}
 use crate::{
     DataPath,
     error::{Error, Step as _},
+    host,
     load::missing,
 };
 
@@ -13,6 +14,12 @@ const ROOM: usize = 256;
 /// Size of `struct __sk_buff` that is passed in, and where its `ifindex` is.
 const SKB: usize = 192;
 const SKB_IFINDEX: usize = 40;
+
+/// Whether [`DataPath::try_run`] can run XDP programs: before Linux 5.14 the kernel says that every made-up frame
+/// enters by the loopback.
+pub fn can_try_xdp() -> bool {
+    host::kernel_at_least(5, 14)
+}
 
 /// What came out.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,6 +41,11 @@ impl DataPath {
         options.data_out = Some(&mut out);
         let what = format!("cannot try {program}");
         let result = match loaded {
+            Program::Xdp(_) if !can_try_xdp() => {
+                return Err(Error::new(format!(
+                    "{what}: before Linux 5.14 an XDP program cannot be told where a made-up frame enters"
+                )));
+            }
             Program::Xdp(_) => {
                 let end = u32::try_from(frame.len()).step(&what)?;
                 context = Vec::new();
