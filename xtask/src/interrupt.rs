@@ -16,6 +16,10 @@ static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// From here on a signal ends the child's process group and sweeps, instead of just ending us.
 pub(crate) fn clean_up_when_interrupted() -> Result<()> {
+    static WAITS: AtomicBool = AtomicBool::new(false);
+    if WAITS.swap(true, Ordering::SeqCst) {
+        return Ok(());
+    }
     let signals = signals();
     // Threads that are started later inherit the mask, so the signal reaches only the waiting one.
     signals.thread_block().context("block signals")?;

@@ -6,6 +6,7 @@ mod build;
 mod test;
 mod fuzz;
 mod verify;
+mod vm;
 mod demo;
 mod lint;
 mod dist;
@@ -36,6 +37,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Load every program into this kernel and print what its verifier says of it
     Verify(verify::Options),
+    /// Boot other kernels in virtual machines, run the tests of the kernel side in each, and print a table
+    Vm(vm::Options),
     /// Show a client reach pods through a Service, on two machines made of namespaces; needs root
     Demo,
     /// Check formatting and clippy's lints
@@ -64,6 +67,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Test(options) => test::run(options),
         Command::Fuzz(options) => fuzz::run(options),
         Command::Verify(options) => verify::run(options),
+        Command::Vm(options) => vm::run(options),
         Command::Demo => demo::run(),
         Command::Lint => lint::run(),
         Command::Dist => dist::run(),

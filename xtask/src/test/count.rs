@@ -3,15 +3,21 @@
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Count {
-    pub(super) passed: u32,
-    pub(super) failed: u32,
-    pub(super) skipped: u32,
+pub(crate) struct Count {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
+    pub(crate) skipped: u32,
 }
 
 impl Count {
+    pub(crate) fn add(&mut self, more: Self) {
+        self.passed += more.passed;
+        self.failed += more.failed;
+        self.skipped += more.skipped;
+    }
+
     /// Adds up `test result: ok. 3 passed; 0 failed; 1 ignored; ...`; other lines are nothing.
-    pub(super) fn take_line(&mut self, line: &str) {
+    pub(crate) fn take_line(&mut self, line: &str) {
         let Some((_, result)) = line.split_once("test result: ") else {
             return;
         };

@@ -1,4 +1,4 @@
-//! The four floors of tests, from the one that needs least to the one that needs most.
+//! The floors of tests, from the one that needs least to the one that needs most.
 
 use clap::ValueEnum;
 
@@ -12,6 +12,8 @@ pub(crate) enum Floor {
     Kernel,
     /// Real sockets through namespaces; needs root
     E2e,
+    /// The kernel's half again, on an older kernel in a virtual machine
+    Vm,
 }
 
 impl Floor {
@@ -21,11 +23,12 @@ impl Floor {
             Self::Journeys => "journeys",
             Self::Kernel => "kernel",
             Self::E2e => "e2e",
+            Self::Vm => "vm",
         }
     }
 
     pub(super) fn needs_root(self) -> bool {
-        self != Self::Unit
+        !matches!(self, Self::Unit | Self::Vm)
     }
 
     /// Whether its tests run the release binary.
@@ -50,6 +53,7 @@ impl Floor {
                     "--package=tidegate-frames",
                     "--package=tidegate-apiserver",
                     "--package=tidegate-fuzz",
+                    "--package=tidegate-vm-init",
                     "--package=xtask",
                 ],
                 &["--package=tidegate-rig", "--lib"],
@@ -61,6 +65,8 @@ impl Floor {
                 &["--package=tidegate-rig", "--test=*"],
                 &["--package=tidegate-e2e"],
             ],
+            // Cargo only builds for it; see `crate::vm`.
+            Self::Vm => &[],
         }
     }
 }

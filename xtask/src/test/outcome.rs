@@ -1,7 +1,7 @@
 //! The names of tests and how they went, from what cargo prints.
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// Listed, not run.
     Listed,
     Passed,
@@ -11,7 +11,7 @@ pub(super) enum Outcome {
 
 /// All tests that were seen. Tests of two programs may have the same path.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tests {
+pub(crate) struct Tests {
     seen: Vec<(String, Outcome)>,
     /// The last one has no result yet: what it prints may stand between.
     pending: bool,
@@ -19,7 +19,7 @@ pub(super) struct Tests {
 
 impl Tests {
     /// Takes `test <path> ... ok`, or `<path>: test` of a list; other lines are nothing.
-    pub(super) fn take_line(&mut self, line: &str) {
+    pub(crate) fn take_line(&mut self, line: &str) {
         let line = line.trim_end();
         if let Some((path, rest)) = started(line) {
             self.seen.push((path.to_owned(), Outcome::Failed));
@@ -54,7 +54,7 @@ impl Tests {
         self.pending = false;
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = (&str, Outcome)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, Outcome)> {
         let all = self.seen.iter();
         all.map(|(path, outcome)| (path.as_str(), *outcome))
     }

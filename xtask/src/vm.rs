@@ -1,0 +1,156 @@
+//! `vm`: tidegate on other kernels, each in a virtual machine of its own.
+//!
+//! Kernels come from Debian's archive, tests and programs from here; a machine needs neither disk nor network.
+//! It needs no root: everything happens inside.
+
+mod kernels;
+mod archive;
+mod fetch;
+mod modules;
+mod cpio;
+mod programs;
+mod built;
+mod floors;
+mod skips;
+mod image;
+mod run;
+mod verdict;
+mod matrix;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use clap::ValueEnum as _;
+
+use crate::test::Count;
+use crate::{cargo, interrupt};
+pub(crate) use floors::Floor;
+pub(crate) use kernels::Kernel;
+use matrix::{Matrix, Row};
+use verdict::Verdict;
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Options {
+    /// Only this kernel; may be given again for another
+    #[arg(long)]
+    pub(crate) kernel: Vec<Kernel>,
+    /// Only this floor; may be given again for another
+    #[arg(long)]
+    pub(crate) floor: Vec<Floor>,
+    /// Ask the archive for newer builds of the kernels
+    #[arg(long)]
+    fetch: bool,
+    /// Only tests with one of these in their names
+    pub(crate) filter: Vec<String>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let matrix = try_kernels(options)?;
+    println!("\n{matrix}");
+    matrix.judge()
+}
+
+/// What `./x test` runs: the kernel that is refused most, since its verifier counts most and its stack is the
+/// smallest, with what takes a minute or two.
+pub(crate) fn quick(filter: Option<&str>) -> Result<Count> {
+    let matrix = try_kernels(&Options {
+        kernel: vec![Kernel::V6_1],
+        floor: vec![Floor::Load, Floor::Journeys],
+        filter: filter.map(str::to_owned).into_iter().collect(),
+        ..Options::default()
+    })?;
+    println!("\n{matrix}");
+    Ok(matrix.sum())
+}
+
+/// Boots each kernel and says what came of it.
+pub(crate) fn try_kernels(options: &Options) -> Result<Matrix> {
+    interrupt::clean_up_when_interrupted()?;
+    let all = |given: &[Kernel]| {
+        if given.is_empty() {
+            Kernel::value_variants().to_vec()
+        } else {
+            given.to_vec()
+        }
+    };
+    let floors = if options.floor.is_empty() {
+        Floor::value_variants().to_vec()
+    } else {
+        options.floor.clone()
+    };
+    let built = built::for_floors(&floors)?;
+    let home = cargo::target_dir().join("vm");
+    fs::create_dir_all(&home).with_context(|| home.display().to_string())?;
+    let shared = image::shared(&built)?;
+    let mut matrix = Matrix::new(&floors);
+    for kernel in all(&options.kernel) {
+        println!("\n== {} ==", kernel.name());
+        let fetched = match fetch::kernel(kernel, &home, options.fetch) {
+            Ok(fetched) => fetched,
+            Err(error) => {
+                matrix.push(Row::unfetched(kernel, &error));
+                continue;
+            }
+        };
+        let jobs = floors::jobs(kernel, &floors, &options.filter);
+        matrix.push(boot(kernel, &fetched, &shared, &jobs, &floors, &home)?);
+    }
+    Ok(matrix)
+}
+
+fn boot(
+    kernel: Kernel,
+    fetched: &fetch::Fetched,
+    shared: &[u8],
+    jobs: &[floors::Job],
+    floors: &[Floor],
+    home: &std::path::Path,
+) -> Result<Row> {
+    let (modules, missing) = image::of_kernel(&fetched.modules)?;
+    if !missing.is_empty() {
+        println!(
+            "Linux {} has no module {}",
+            fetched.release,
+            missing.join(", ")
+        );
+    }
+    let initramfs = home.join(format!("{}.cpio", kernel.name()));
+    fs::write(
+        &initramfs,
+        [&modules, shared, &image::of_jobs(jobs)].concat(),
+    )
+    .with_context(|| initramfs.display().to_string())?;
+    let console: PathBuf = home.join(format!("{}.log", kernel.name()));
+    let machine = run::Machine {
+        kernel: &fetched.image,
+        initramfs: &initramfs,
+        console: &console,
+        within: Duration::from_secs(30 * 60),
+    };
+    let begin = Instant::now();
+    let mut verdict = Verdict::new(jobs);
+    let ended = run::run(&machine, |line| {
+        println!("[{}] {line}", kernel.name());
+        verdict.take_line(line);
+    })?;
+    fs::remove_file(&initramfs).with_context(|| initramfs.display().to_string())?;
+    let mut complaints = run::complaints(&console)?;
+    if !ended || !verdict.is_done() {
+        println!(
+            "[{}] the machine's last words:\n{}",
+            kernel.name(),
+            run::last_words(&console)
+        );
+        complaints.push("the machine did not do all its jobs".to_owned());
+    }
+    Ok(Row::new(
+        kernel,
+        &fetched.release,
+        &verdict,
+        floors,
+        complaints,
+        begin.elapsed(),
+    ))
+}
