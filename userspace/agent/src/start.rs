@@ -30,7 +30,7 @@ use crate::{
     watching::Watching,
 };
 
-const NO_COOKIE: &str = "off, because this kernel has no network namespace cookies (Linux 5.14): processes of this host reach Services through the packet path only";
+const NO_COOKIE: &str = "off, because this kernel does not tell the network namespace's cookie (Linux 5.14 does, and 5.7 where a cgroup2 is mounted): processes of this host reach Services through the packet path only";
 /// News wait here while the loop is busy; each kind is gathered before it is used.
 const WAITING: usize = 64;
 

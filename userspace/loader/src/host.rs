@@ -16,7 +16,10 @@ use nix::{
     sys::statfs::BPF_FS_MAGIC,
 };
 
-use crate::error::{Error, Step as _};
+use crate::{
+    cookie,
+    error::{Error, Step as _},
+};
 
 /// `SO_NETNS_COOKIE` (Linux 5.14).
 const SO_NETNS_COOKIE: libc::c_int = 71;
@@ -51,8 +54,13 @@ pub(crate) fn prepare_bpffs(directory: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(directory).step(format_args!("cannot create {}", directory.display()))
 }
 
-/// The cookie of the present network namespace; `None` before Linux 5.14.
+/// The cookie of the present network namespace.
 pub(crate) fn netns_cookie() -> Option<u64> {
+    cookie_of_a_socket().or_else(cookie::learn)
+}
+
+/// The same, as a socket tells it; `None` before Linux 5.14.
+pub(crate) fn cookie_of_a_socket() -> Option<u64> {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0")
         .or_else(|_no_v4| std::net::UdpSocket::bind("[::1]:0"))
         .or_else(|_down| std::net::UdpSocket::bind("0.0.0.0:0"))

@@ -5,6 +5,7 @@
 
 mod error;
 mod host;
+mod cookie;
 mod object;
 mod load;
 mod attach;

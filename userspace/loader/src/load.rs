@@ -122,7 +122,7 @@ impl DataPath {
         &self.replaced
     }
 
-    /// Whether socket hooks can tell this host's processes from its pods' (Linux 5.14).
+    /// Whether socket hooks can tell this host's processes from its pods'.
     pub fn can_hook_sockets(&self) -> bool {
         self.has_netns_cookie
     }

@@ -58,7 +58,7 @@ fn words(feature: Feature) -> Finding {
             "network namespace cookie",
             "no socket hooks: processes of this host reach Services through the packet path only",
         )
-        .remedy(newer("5.14")),
+        .remedy(newer("5.7")),
         Feature::SetRetval => Finding::optional(
             "bpf_set_retval",
             "a process of this host that dials a Service without endpoints is told EPERM instead of \"connection refused\"",
