@@ -43,5 +43,5 @@ frozen! {
     Traffic: 48, 8;
     Event: 104, 8;
     EventFilter: 48, 8;
-    Frozen: 16, 8;
+    Frozen: 24, 8;
 }

@@ -67,8 +67,10 @@ pub mod flags {
 pub struct Frozen {
     /// Cookie of the agent's network namespace: socket hooks act on its processes only.
     pub netns_cookie: u64,
+    /// What `bpf_jiffies64` says at the zero of `CLOCK_MONOTONIC`.
+    pub jiffies_at_zero: u64,
+    /// Nanoseconds in a jiffy; 0: not known, the clock itself is asked.
+    pub jiffy_ns: u32,
     /// 1 when `bpf_set_retval` exists (Linux 5.18), so that connect() can say "refused".
     pub has_set_retval: u32,
-    /// Always zero.
-    pub pad: u32,
 }

@@ -153,7 +153,7 @@ where
     let headers = tables.resume_work(|work| work.headers).unwrap_or_default();
     match known::flow(tables, world, entry, &headers) {
         Some(flow) if flow.is_reply() || entry.stage != Stage::Leaving => {
-            let kept = tables.resume_work(|work| (work.flow, work.is_new) = (flow, 0));
+            let kept = tables.resume_work(|work| (work.flow, work.is_new) = (*flow, 0));
             kept.is_some()
         }
         _ => false,

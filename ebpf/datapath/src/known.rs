@@ -11,13 +11,13 @@ use crate::{
 
 /// The record that translates this packet; `None`: the packet starts afresh.
 #[inline(always)]
-pub fn flow<A, T, W>(tables: &T, world: &W, entry: Entry, headers: &Headers<A>) -> Option<Flow<A>>
+pub fn flow<A, T, W>(tables: &T, world: &W, entry: Entry, headers: &Headers<A>) -> Option<T::Own>
 where
     A: Address,
     T: Tables<A>,
     W: World<A>,
 {
-    let flow = tables.flow(&headers.key)?;
+    let flow = tables.own_flow(&headers.key)?;
     let now = world.tick();
     if is_idle(&flow, now) {
         return None;
@@ -34,7 +34,7 @@ where
     let doubtful = !flow.is_reply() && tcp::is_over(flow.state);
     if flow.seen != now || moves || doubtful {
         let kept = tables.with_work(headers, |work| {
-            work.flow = flow;
+            work.flow = *flow;
             work.reply_key = flow.opposite(headers.key.proto);
             maintain(tables, entry, work, now, moves)
         });

@@ -42,7 +42,7 @@ pub mod socket;
 pub use journey::journey;
 pub use leaving::leaving;
 pub use packet::Packet;
-pub use tables::{Insert, Tables};
+pub use tables::{Copied, Insert, Tables};
 pub use verdict::{Door, Entry, Role, Stage, Verdict};
 pub use work::Work;
 pub use world::{Clock, Route, World};

@@ -1,5 +1,7 @@
 //! What the journey asks of the maps: one method a question, small values by copy.
 
+use core::ops::Deref;
+
 use tidegate_abi::{
     Address, Affinity, AffinityKey, Backend, BackendId, Device, Flow, FlowKey, Fragment,
     FragmentKey, Frontend, FrontendKey, LocalPod, Reason, SocketKey, SocketPeer,
@@ -18,10 +20,28 @@ pub enum Insert {
     Full,
 }
 
+/// A flow record where memory costs nothing: the record itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Copied<A>(pub Flow<A>);
+
+impl<A> Deref for Copied<A> {
+    type Target = Flow<A>;
+
+    fn deref(&self) -> &Flow<A> {
+        &self.0
+    }
+}
+
 /// The maps of one address family.
 pub trait Tables<A: Address> {
+    /// Where [`Tables::own_flow`] keeps the record.
+    type Own: Deref<Target = Flow<A>>;
+
     /// The flow record for a tuple.
     fn flow(&self, key: &FlowKey<A>) -> Option<Flow<A>>;
+    /// The flow record of the packet itself, asked for once: it is copied to where nobody changes it, and where
+    /// the packet programs have more room than on their stack.
+    fn own_flow(&self, key: &FlowKey<A>) -> Option<Self::Own>;
     /// Records a flow if there is no record.
     fn add_flow(&self, key: &FlowKey<A>, flow: &Flow<A>) -> Insert;
     /// Records a flow, replacing what was there; `false` when the map refused.

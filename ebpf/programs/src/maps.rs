@@ -70,6 +70,13 @@ pub(crate) static WORK4: PerCpuArray<Work<Ip4>> = PerCpuArray::with_max_entries(
 #[map(name = "work6")]
 pub(crate) static WORK6: PerCpuArray<Work<Ip6>> = PerCpuArray::with_max_entries(1, 0);
 
+/// The record that translates the packet in hand.
+#[map(name = "own_flow4")]
+pub(crate) static OWN_FLOW4: PerCpuArray<Flow<Ip4>> = PerCpuArray::with_max_entries(1, 0);
+/// The same for IPv6.
+#[map(name = "own_flow6")]
+pub(crate) static OWN_FLOW6: PerCpuArray<Flow<Ip6>> = PerCpuArray::with_max_entries(1, 0);
+
 /// The parameters of a routing lookup: 64 bytes that the stack can do without.
 #[map(name = "route")]
 pub(crate) static ROUTE: PerCpuArray<bpf_fib_lookup> = PerCpuArray::with_max_entries(1, 0);
@@ -86,8 +93,9 @@ pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(size::EVENTS_BYTES, 
 #[unsafe(no_mangle)]
 static FROZEN: Frozen = Frozen {
     netns_cookie: 0,
+    jiffies_at_zero: 0,
+    jiffy_ns: 0,
     has_set_retval: 0,
-    pad: 0,
 };
 
 /// The frozen globals, as the loader set them.

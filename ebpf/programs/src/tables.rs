@@ -4,6 +4,8 @@
 //! a torn copy is harmless: a flow record is written whole when it is made, and later only in fields of
 //! one word, each of which is valid beside the others' old or new value.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_NOEXIST},
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, lpm_trie},
@@ -40,6 +42,10 @@ pub(crate) trait Family: Address {
     const SOCKETS: &'static LruHashMap<SocketKey<Self>, SocketPeer<Self>>;
     const WORK: &'static PerCpuArray<Work<Self>>;
     const BACKEND_TRAFFIC: &'static PerCpuArray<Traffic>;
+    const OWN_FLOW: &'static PerCpuArray<Flow<Self>>;
+
+    /// Looks a flow up.
+    fn find_flow(key: &FlowKey<Self>) -> Option<*const Flow<Self>>;
 }
 
 impl Family for Ip4 {
@@ -53,6 +59,15 @@ impl Family for Ip4 {
     const SOCKETS: &'static LruHashMap<SocketKey<Self>, SocketPeer<Self>> = &maps::SOCKETS4;
     const WORK: &'static PerCpuArray<Work<Self>> = &maps::WORK4;
     const BACKEND_TRAFFIC: &'static PerCpuArray<Traffic> = &maps::BACKEND_TRAFFIC4;
+    const OWN_FLOW: &'static PerCpuArray<Flow<Self>> = &maps::OWN_FLOW4;
+
+    #[inline(always)]
+    fn find_flow(key: &FlowKey<Self>) -> Option<*const Flow<Self>> {
+        let [ports, proto] = ports_and_proto(key);
+        let words = [key.src.be32(), key.dst.be32(), ports, proto];
+        // SAFETY: the key's bytes in the key's order, aligned as the key is.
+        Self::FLOWS.get_ptr(unsafe { &*(&raw const words).cast::<FlowKey<Self>>() })
+    }
 }
 
 impl Family for Ip6 {
@@ -66,6 +81,13 @@ impl Family for Ip6 {
     const SOCKETS: &'static LruHashMap<SocketKey<Self>, SocketPeer<Self>> = &maps::SOCKETS6;
     const WORK: &'static PerCpuArray<Work<Self>> = &maps::WORK6;
     const BACKEND_TRAFFIC: &'static PerCpuArray<Traffic> = &maps::BACKEND_TRAFFIC6;
+    const OWN_FLOW: &'static PerCpuArray<Flow<Self>> = &maps::OWN_FLOW6;
+
+    // As it is: the stack has no room for a second one.
+    #[inline(always)]
+    fn find_flow(key: &FlowKey<Self>) -> Option<*const Flow<Self>> {
+        Self::FLOWS.get_ptr(key)
+    }
 }
 
 /// Copies a map value.
@@ -73,6 +95,39 @@ impl Family for Ip6 {
 fn copy<T: Copy>(pointer: Option<*const T>) -> Option<T> {
     // SAFETY: a pointer that a lookup returned stays readable while the program runs (RCU).
     pointer.map(|value| unsafe { *value })
+}
+
+/// Reads a value word by word, each once. Left to itself the compiler calls a loop that copies bytes, and whoever
+/// then reads a word of them waits until the processor has put its bytes together.
+///
+/// # Safety
+/// The value is readable; another CPU may write it meanwhile.
+#[inline(always)]
+unsafe fn in_words<T: Copy>(from: *const T) -> T {
+    const { assert!(size_of::<T>().is_multiple_of(4) && align_of::<T>() >= 4) };
+    let mut value = MaybeUninit::<T>::uninit();
+    let (from, to) = (from.cast::<u32>(), value.as_mut_ptr().cast::<u32>());
+    let mut i = 0;
+    while i < size_of::<T>() / 4 {
+        // SAFETY: a word of the value that the caller vouches for, and the same one of ours.
+        unsafe { to.add(i).write(from.add(i).read_volatile()) };
+        i = i.wrapping_add(1);
+    }
+    // SAFETY: every word has been written, and every value that maps hold is valid as any bytes.
+    unsafe { value.assume_init() }
+}
+
+/// A flow's key as whole words: the kernel hashes words, and would wait for those that were written in parts.
+#[inline(always)]
+fn ports_and_proto<A>(key: &FlowKey<A>) -> [u32; 2] {
+    let ([a, b], [c, d]) = (
+        key.src_port.be16().to_ne_bytes(),
+        key.dst_port.be16().to_ne_bytes(),
+    );
+    [
+        u32::from_ne_bytes([a, b, c, d]),
+        u32::from_ne_bytes([key.proto.0, 0, 0, 0]),
+    ]
 }
 
 #[inline(always)]
@@ -102,9 +157,23 @@ fn dialled<A: Family>(call: &Call<A>) -> FlowKey<A> {
 }
 
 impl<A: Family> Tables<A> for Maps {
+    type Own = &'static Flow<A>;
+
+    #[inline(always)]
+    fn own_flow(&self, key: &FlowKey<A>) -> Option<&'static Flow<A>> {
+        let flow = A::find_flow(key)?;
+        let own = A::OWN_FLOW.get_ptr_mut(0)?;
+        // SAFETY: the record stays readable while the program runs (RCU); ours is the entry of this CPU, which
+        // nobody else uses meanwhile, and which is written here only, once a packet.
+        unsafe {
+            own.write(in_words(flow));
+            Some(&*own)
+        }
+    }
+
     #[inline(always)]
     fn flow(&self, key: &FlowKey<A>) -> Option<Flow<A>> {
-        copy(A::FLOWS.get_ptr(key))
+        copy(A::find_flow(key))
     }
 
     #[inline(always)]

@@ -5,14 +5,14 @@ use core::{ffi::c_void, mem::MaybeUninit};
 use aya_ebpf::{
     bindings::{bpf_fib_lookup, bpf_sock, bpf_sock_tuple},
     helpers::generated::{
-        bpf_fib_lookup as fib_lookup, bpf_get_prandom_u32, bpf_ktime_get_ns, bpf_sk_lookup_udp,
-        bpf_sk_release, bpf_skc_lookup_tcp,
+        bpf_fib_lookup as fib_lookup, bpf_get_prandom_u32, bpf_jiffies64, bpf_ktime_get_ns,
+        bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp,
     },
 };
-use tidegate_abi::{Address, FlowKey, Ip4, Ip6, Proto};
+use tidegate_abi::{Address, FlowKey, Ip4, Ip6, Proto, flow::TICK_SHIFT};
 use tidegate_datapath::{Clock, Route, World};
 
-use crate::maps::{ANSWERS, ROUTE};
+use crate::maps::{ANSWERS, ROUTE, frozen};
 
 /// `bpf_fib_lookup` results (include/uapi/linux/bpf.h).
 const SUCCESS: i32 = 0;
@@ -86,6 +86,19 @@ impl Clock for Kernel {
     fn now_ns(&self) -> u64 {
         // SAFETY: a helper without arguments.
         unsafe { bpf_ktime_get_ns() }
+    }
+
+    /// From the jiffies, which the verifier replaces by one load: reading the clock is one of the dearest things
+    /// that a packet can do. They advance with `CLOCK_MONOTONIC`.
+    #[inline(always)]
+    fn tick(&self) -> u32 {
+        let frozen = frozen();
+        if frozen.jiffy_ns == 0 {
+            return (self.now_ns() >> TICK_SHIFT) as u32;
+        }
+        // SAFETY: a helper without arguments.
+        let since = unsafe { bpf_jiffies64() }.wrapping_sub(frozen.jiffies_at_zero);
+        (since.wrapping_mul(u64::from(frozen.jiffy_ns)) >> TICK_SHIFT) as u32
     }
 }
 
@@ -165,14 +178,13 @@ fn mtu(found: &bpf_fib_lookup, len: u32) -> u32 {
 /// parameters have left the stack again when the journey goes on.
 #[inline(never)]
 fn ask_fib<A: Lookup>(ctx: *mut c_void, device: u32, len: u32, key: &FlowKey<A>) -> i32 {
+    // What an earlier lookup left there does not matter: everything that the helper reads is set below. Zeroing
+    // it would be a loop over bytes.
     let Some(room) = ROUTE.get_ptr_mut(0) else {
         return NO_ROOM;
     };
-    // SAFETY: this CPU's entry, used by nobody else meanwhile; plain integers, all zero is valid.
-    let params: &mut bpf_fib_lookup = unsafe {
-        room.write(MaybeUninit::zeroed().assume_init());
-        &mut *room
-    };
+    // SAFETY: this CPU's entry, used by nobody else meanwhile; plain integers, any bytes are valid.
+    let params: &mut bpf_fib_lookup = unsafe { &mut *room };
     A::fill_route(params, key);
     params.l4_protocol = key.proto.0;
     params.sport = key.src_port.be16();
@@ -180,6 +192,9 @@ fn ask_fib<A: Lookup>(ctx: *mut c_void, device: u32, len: u32, key: &FlowKey<A>)
     params.ifindex = device;
     // Left at zero the helper would measure the socket buffer itself, and say "too big".
     params.__bindgen_anon_1.tot_len = len.clamp(1, 0xffff) as u16;
+    // No type of service, no flow label, and the table that everybody uses.
+    params.__bindgen_anon_2.rt_metric = 0;
+    params.__bindgen_anon_5.tbid = 0;
     let size = size_of::<bpf_fib_lookup>() as i32;
     // SAFETY: the context is the program's own, and the length is the structure's.
     unsafe { fib_lookup(ctx, params, size, 0) as i32 }

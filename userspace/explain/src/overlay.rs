@@ -13,7 +13,7 @@ use tidegate_abi::{
     Address, Affinity, AffinityKey, Backend, BackendId, Device, Flow, FlowKey, Fragment,
     FragmentKey, Frontend, FrontendKey, LocalPod, Settings, SocketKey, SocketPeer,
 };
-use tidegate_datapath::{Clock, Insert, Route, Tables, Work, World, parse::Headers};
+use tidegate_datapath::{Clock, Copied, Insert, Route, Tables, Work, World, parse::Headers};
 
 use crate::{Asked, Live, maps::Found};
 
@@ -135,6 +135,12 @@ impl<A: Address, L: Live<A>> Tables<A> for Overlay<'_, A, L>
 where
     Work<A>: Default,
 {
+    type Own = Copied<A>;
+
+    fn own_flow(&self, key: &FlowKey<A>) -> Option<Copied<A>> {
+        self.flow(key).map(Copied)
+    }
+
     fn flow(&self, key: &FlowKey<A>) -> Option<Flow<A>> {
         let found = self.see_flow(key);
         self.note(Asked::Flow(*key, found));

@@ -6,6 +6,7 @@
 mod error;
 mod host;
 mod cookie;
+mod clock;
 mod object;
 mod load;
 mod attach;

@@ -11,6 +11,7 @@ use tidegate_abi::{maps as names, settings::Frozen};
 
 use crate::{
     attach::Role,
+    clock,
     error::{Error, Step as _},
     host,
     object::{ASIDES, CGROUP_PROGRAMS, OBJECT, PINNED, PROGRAMS, Pins},
@@ -127,6 +128,15 @@ impl DataPath {
         self.has_netns_cookie
     }
 
+    /// The kernel's id of a loaded program, for whoever calls it from another one.
+    pub fn program_id(&self, name: &str) -> Result<u32, Error> {
+        let program = self.ebpf.program(name).ok_or_else(|| missing(name))?;
+        let info = program
+            .info()
+            .step(format_args!("cannot look at program {name}"))?;
+        Ok(info.id())
+    }
+
     /// Instructions that the verifier walked through for each program.
     pub fn verified_instructions(&self) -> Result<Vec<(String, u32)>, Error> {
         let mut counts = Vec::new();
@@ -146,10 +156,12 @@ impl DataPath {
 
 /// What the programs are told of this kernel before they are loaded.
 pub(crate) fn frozen(netns_cookie: Option<u64>) -> Frozen {
+    let jiffies = clock::jiffies();
     Frozen {
         netns_cookie: netns_cookie.unwrap_or(0),
+        jiffies_at_zero: jiffies.at_zero,
+        jiffy_ns: jiffies.ns,
         has_set_retval: u32::from(host::kernel_at_least(5, 18)),
-        pad: 0,
     }
 }
 

@@ -4,7 +4,7 @@
 //! own: no device, map or pin of the host is touched, and the kernel takes everything away when the thread
 //! ends, also after a crash.
 
-mod raw;
+pub(crate) mod raw;
 
 use std::{path::Path, thread};
 

@@ -10,7 +10,7 @@ use tidegate_abi::{
     Address, Affinity, AffinityKey, Backend, BackendId, Device, Flow, FlowKey, Fragment,
     FragmentKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer, maps,
 };
-use tidegate_datapath::{Insert, Tables, Work, parse::Headers};
+use tidegate_datapath::{Copied, Insert, Tables, Work, parse::Headers};
 
 use tidegate_explain::Held;
 
@@ -92,6 +92,12 @@ fn share_prefix(a: IpAddr, b: IpAddr, bits: u8) -> bool {
 }
 
 impl<A: Family> Tables<A> for HostTables {
+    type Own = Copied<A>;
+
+    fn own_flow(&self, key: &FlowKey<A>) -> Option<Copied<A>> {
+        self.flow(key).map(Copied)
+    }
+
     fn flow(&self, key: &FlowKey<A>) -> Option<Flow<A>> {
         A::side(self).flows.borrow().get(key).copied()
     }

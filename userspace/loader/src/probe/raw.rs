@@ -188,7 +188,13 @@ fn instruction(code: u8, imm: i32) -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
-fn call(helper: i32) -> u64 {
+/// A socket-buffer program.
+pub(crate) fn program(instructions: &[u64]) -> io::Result<OwnedFd> {
+    load(TC, instructions).0
+}
+
+/// A call of a helper.
+pub(crate) fn call(helper: i32) -> u64 {
     instruction(0x85, helper)
 }
 
@@ -196,7 +202,15 @@ fn set_r0(value: i32) -> u64 {
     instruction(0xb7, value)
 }
 
-const EXIT: u64 = u64::from_ne_bytes([0x95, 0, 0, 0, 0, 0, 0, 0]);
+/// The end of a program.
+pub(crate) const EXIT: u64 = u64::from_ne_bytes([0x95, 0, 0, 0, 0, 0, 0, 0]);
+
+/// `r0 >>= 32`. The register is in the low half of the second byte on little endian machines, in the high
+/// half on others; it is register zero.
+pub(crate) const SHIFT_R0_BY_32: u64 = {
+    let [a, b, c, d] = 32i32.to_ne_bytes();
+    u64::from_ne_bytes([0x77, 0, 0, 0, a, b, c, d])
+};
 
 #[cfg(test)]
 mod tests {
