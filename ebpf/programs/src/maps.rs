@@ -91,16 +91,19 @@ pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(size::EVENTS_BYTES, 
 
 /// Set by the loader before the programs are loaded, read-only ever after.
 #[unsafe(no_mangle)]
-static FROZEN: Frozen = Frozen {
+pub(crate) static FROZEN: Frozen = Frozen {
     netns_cookie: 0,
     jiffies_at_zero: 0,
     jiffy_ns: 0,
     has_set_retval: 0,
 };
 
-/// The frozen globals, as the loader set them.
-#[inline(always)]
-pub(crate) fn frozen() -> Frozen {
-    // SAFETY: a static of our own; volatile, since the compiler would otherwise use the values above.
-    unsafe { core::ptr::read_volatile(&raw const FROZEN) }
+/// One of the frozen globals, as the loader set it. Each is read by itself: of a whole structure the compiler would
+/// make a copy, and the verifier would not know what is in it.
+macro_rules! frozen {
+    ($field:ident) => {
+        // SAFETY: a field of a static of our own; volatile, since the compiler would otherwise use the value above.
+        unsafe { core::ptr::read_volatile(&raw const $crate::maps::FROZEN.$field) }
+    };
 }
+pub(crate) use frozen;

@@ -138,7 +138,7 @@ fn call<P: Place>(ctx: *mut bpf_sock_addr) -> Option<Call<P::Addr>> {
         )
     };
     let proto = Proto(proto as u8);
-    if netns != frozen().netns_cookie || (proto != Proto::TCP && proto != Proto::UDP) {
+    if netns != frozen!(netns_cookie) || (proto != Proto::TCP && proto != Proto::UDP) {
         return None;
     }
     Some(Call {
@@ -185,7 +185,7 @@ fn out<P: Place>(ctx: *mut bpf_sock_addr) -> i32 {
 /// Fails the call with an error number, where the kernel lets us choose it.
 #[inline(always)]
 fn deny(error: i32) -> i32 {
-    if frozen().has_set_retval != 0 {
+    if frozen!(has_set_retval) != 0 {
         // SAFETY: a helper with a plain integer.
         let _failed: i32 = unsafe { bpf_set_retval(-error) };
     }

@@ -92,13 +92,13 @@ impl Clock for Kernel {
     /// that a packet can do. They advance with `CLOCK_MONOTONIC`.
     #[inline(always)]
     fn tick(&self) -> u32 {
-        let frozen = frozen();
-        if frozen.jiffy_ns == 0 {
+        let jiffy_ns = frozen!(jiffy_ns);
+        if jiffy_ns == 0 {
             return (self.now_ns() >> TICK_SHIFT) as u32;
         }
         // SAFETY: a helper without arguments.
-        let since = unsafe { bpf_jiffies64() }.wrapping_sub(frozen.jiffies_at_zero);
-        (since.wrapping_mul(u64::from(frozen.jiffy_ns)) >> TICK_SHIFT) as u32
+        let since = unsafe { bpf_jiffies64() }.wrapping_sub(frozen!(jiffies_at_zero));
+        (since.wrapping_mul(u64::from(jiffy_ns)) >> TICK_SHIFT) as u32
     }
 }
 

@@ -176,8 +176,14 @@ impl Machine for KernelMachine {
         removed.expect("the flow maps can be swept")
     }
 
+    /// As the programs have it: whole jiffies, which may be some milliseconds late.
     fn tick(&self) -> u32 {
-        (self.now_ns() >> TICK_SHIFT) as u32
+        let coarse = nix::time::ClockId::CLOCK_MONOTONIC_COARSE;
+        let (now, jiffy) = (coarse.now(), coarse.res());
+        let (now, jiffy) = (now.expect("a clock"), jiffy.expect("its resolution"));
+        let now = i128::from(now.tv_sec()) * 1_000_000_000 + i128::from(now.tv_nsec());
+        let jiffy = i128::from(jiffy.tv_nsec());
+        ((now / jiffy * jiffy) >> TICK_SHIFT) as u32
     }
 
     fn affinities(&self) -> Vec<Sticky> {
