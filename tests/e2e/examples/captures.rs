@@ -1,13 +1,22 @@
 //! Writes `docs/captures/*.txt`: what commands print on terminals of 80 and 200 columns, in a scene with
 //! something to see. `cargo run -p tidegate-e2e --example captures`, as root.
 
-use std::{fs, io::Write as _, path::Path, process::Stdio};
+use std::{
+    fs,
+    io::Write as _,
+    net::{TcpStream, UdpSocket},
+    path::Path,
+    process::Stdio,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use tidegate_e2e::{Ep, Proto, Svc, World, ask_many, on_terminal, plain, soon};
 
-const COMMANDS: [(&str, &[&str]); 8] = [
+const COMMANDS: [(&str, &[&str]); 11] = [
     ("describe-service", &["describe", "service", "default/web"]),
     ("status", &["status"]),
     ("get-services", &["get", "services"]),
@@ -16,6 +25,18 @@ const COMMANDS: [(&str, &[&str]); 8] = [
     ("get-flows", &["get", "flows", "--limit", "8"]),
     ("get-devices", &["get", "devices"]),
     ("check", &["check", "--uplink", "eth0"]),
+    (
+        "explain",
+        &[
+            "explain",
+            "--from",
+            "192.168.1.10:45000",
+            "--to",
+            "192.168.1.2:30010/tcp",
+        ],
+    ),
+    ("monitor", &["monitor", "--count", "8"]),
+    ("top", &["top", "--once"]),
 ];
 
 fn main() -> Result<()> {
@@ -24,6 +45,18 @@ fn main() -> Result<()> {
     traffic(&world, &web)?;
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/captures");
     fs::create_dir_all(&docs)?;
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let clients = scope.spawn(|| go_on(&world, &web, &done));
+        let written = write_all(&world, &docs);
+        done.store(true, Ordering::Relaxed);
+        let clients = clients.join();
+        ensure!(matches!(clients, Ok(Ok(()))), "the clients: {clients:?}");
+        written
+    })
+}
+
+fn write_all(world: &World, docs: &Path) -> Result<()> {
     for (name, args) in COMMANDS {
         for columns in [80, 200] {
             let text = on_terminal(world.spec.cli(args.iter().copied()), columns)
@@ -31,6 +64,24 @@ fn main() -> Result<()> {
             let text = format!("$ tidegate {}\n{}", args.join(" "), plain(&text));
             fs::write(docs.join(format!("{name}-{columns}.txt")), text)?;
         }
+    }
+    Ok(())
+}
+
+/// Clients that keep `monitor` and `top` busy: served, refused and dropped, a few a second.
+fn go_on(world: &World, web: &Svc, done: &AtomicBool) -> Result<()> {
+    let at = world.node_address(false);
+    let nobody = Svc::new("nobody-home", 30).node_port(at);
+    while !done.load(Ordering::Relaxed) {
+        world.scene.client.run(|| {
+            let _answers = ask_many(Proto::Tcp, web.node_port(at), 3)?;
+            let _refused = TcpStream::connect(nobody);
+            // From outside the cluster it is nobody's to dial.
+            let socket = UdpSocket::bind("0.0.0.0:0")?;
+            let _dropped = socket.send_to(b"?", web.cluster(false));
+            anyhow::Ok(())
+        })?;
+        thread::sleep(Duration::from_millis(100));
     }
     Ok(())
 }

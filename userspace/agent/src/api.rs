@@ -15,6 +15,7 @@ mod explain;
 mod flows;
 mod objects;
 mod parameters;
+mod patience;
 mod questions;
 mod ready;
 mod server;
@@ -87,7 +88,8 @@ fn routes() -> OpenApiRouter<Api> {
 }
 
 /// This document: every route, made from the code.
-#[utoipa::path(get, path = "/v1/openapi.json", tag = "node", responses((status = 200, body = Value)))]
+#[utoipa::path(get, path = "/v1/openapi.json", tag = "node", operation_id = "get_openapi",
+    responses((status = 200, body = Value, description = "this document")))]
 async fn document() -> Json<utoipa::openapi::OpenApi> {
     Json(routes().into_openapi())
 }

@@ -4,7 +4,7 @@ use tidegate_abi::{
     Backend, BackendId, Counter, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod,
     Settings, SourceRangeKey,
 };
-use tidegate_loader::{Attach, Attached, DataPath, Error, Role};
+use tidegate_loader::{Attach, Attached, DataPath, Error, Other, Role};
 
 /// What exists once; see [`DataPath`], whose methods these are.
 pub(crate) trait Kernel: Maps<Ip4> + Maps<Ip6> + Send + 'static {
@@ -15,6 +15,7 @@ pub(crate) trait Kernel: Maps<Ip4> + Maps<Ip6> + Send + 'static {
     fn detach_device(&mut self, name: &str) -> Result<(), Error>;
     fn forget_links_except(&mut self, keep: &[u32]) -> Result<(), Error>;
     fn lost_devices(&self) -> Vec<String>;
+    fn others(&self) -> Vec<Other>;
     fn repair_cgroup(&mut self) -> Result<bool, Error>;
     fn set_host_backends(&mut self, wanted: bool) -> Result<(), Error>;
     fn set_settings(&mut self, settings: &Settings) -> Result<(), Error>;
@@ -62,6 +63,9 @@ impl Kernel for DataPath {
     }
     fn lost_devices(&self) -> Vec<String> {
         self.lost_devices()
+    }
+    fn others(&self) -> Vec<Other> {
+        self.others()
     }
     fn repair_cgroup(&mut self) -> Result<bool, Error> {
         self.repair_cgroup()

@@ -22,6 +22,7 @@ mod names;
 mod netlink;
 mod notify;
 mod objects;
+mod others;
 mod preflight;
 mod reconcile;
 mod show;

@@ -32,7 +32,7 @@ use tokio::sync::{mpsc, watch as channel};
 
 pub(crate) use input::Item;
 pub(crate) use watch::{Expired, Scope, Watch, event};
-pub(crate) use write::{Applied, Order, Outcome, Refusal, What};
+pub(crate) use write::{Applied, Order, Outcome, Refusal, Unknown, What};
 
 use crate::sources::{Batch, Change, Source};
 use journal::{Journal, Step};

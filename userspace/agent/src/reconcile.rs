@@ -7,6 +7,7 @@
 mod answer;
 mod apply;
 mod attach;
+mod beside;
 mod declared;
 mod pods;
 mod problems;
@@ -144,6 +145,7 @@ impl<K: Kernel> Reconciler<K> {
             journal: Journal::default(),
         };
         state.attach();
+        state.look_beside();
         state.publish_devices();
         Ok(state)
     }
@@ -217,6 +219,7 @@ impl<K: Kernel> Reconciler<K> {
             Err(error) => tracing::warn!("{error}"),
         }
         self.attach();
+        self.look_beside();
     }
 
     /// Attaches what is wanted and not attached yet.
@@ -326,6 +329,7 @@ impl<K: Kernel> Reconciler<K> {
         let vitals = self.journal.vitals();
         self.problems.health.extend(vitals.problem());
         vitals.set_devices(self.attachments.rows());
+        vitals.set_planned(self.planner.map_use());
         self.problems.report();
         self.publish_state();
     }

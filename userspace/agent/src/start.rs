@@ -66,6 +66,7 @@ pub(crate) async fn start(config: Config) -> Result<()> {
     let watching = watch(&config, &state, beside.watched, beside.census.clone())?;
     let _metrics = open_metrics(&config, &state, beside.meters, beside.census);
 
+    warn_of_nothing(&config, &objects);
     let asked = api::Api {
         asking,
         objects,
@@ -104,13 +105,16 @@ async fn follow_sources(config: &Config, batches: &mpsc::Sender<Batch>) -> Resul
 /// The standalone store.
 fn open_objects(config: &Config, batches: mpsc::Sender<Batch>) -> Result<Objects> {
     let node_ports = config.nodeport_range.first..=config.nodeport_range.last;
-    let objects = Objects::open(&config.state_dir, node_ports, batches)?;
+    Objects::open(&config.state_dir, node_ports, batches)
+}
+
+/// Whoever forgot a flag hears of it; a start that fails removes nothing, so this comes after all that can fail.
+fn warn_of_nothing(config: &Config, objects: &Objects) {
     if config.kubernetes.is_none() && config.manifests.is_empty() && objects.is_empty() {
         tracing::warn!(
             "no --manifests, no Kubernetes and no stored objects: what an earlier run left in the maps is removed"
         );
     }
-    Ok(objects)
 }
 
 /// Makes the directory, and holds it so that no second agent uses it.

@@ -150,7 +150,15 @@ async fn ask(
     let request = request
         .body(Full::new(Bytes::from(body.unwrap_or_default())))
         .context("cannot make a request")?;
-    let response = sender.send_request(request).await.with_context(broken)?;
+    let response = sender.send_request(request).await;
+    let response = response.map_err(|error| {
+        // hyper's own words are about its insides.
+        if error.is_canceled() || error.is_closed() {
+            anyhow::anyhow!("{}: it stops, or is overrun: try again", broken())
+        } else {
+            anyhow::Error::new(error).context(broken())
+        }
+    })?;
     Ok(Answer {
         response,
         connection,

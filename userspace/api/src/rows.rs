@@ -83,6 +83,10 @@ pub struct BackendRow {
     #[schema(value_type = String)]
     pub address: IpAddr,
     pub port: u16,
+    /// Whose it is, as long as it serves.
+    pub namespace: String,
+    pub service: String,
+    pub port_name: String,
     pub node_local: bool,
     pub generation: u32,
     pub state: String,

@@ -22,7 +22,7 @@ mod finish;
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
-use tidegate_abi::{Address, BackendId, Family, Ip4, Ip6, Pool};
+use tidegate_abi::{Address, BackendId, Family, Ip4, Ip6, Pool, maps};
 
 use crate::{desired::Desired, model::PortKey, problem::Problem};
 use backends::Backends;
@@ -120,6 +120,24 @@ impl Planner {
     /// What the maps hold once all writes so far are carried out.
     pub fn image(&self) -> &Image {
         &self.image
+    }
+
+    /// Name, entries used and capacity of the maps that are arrays, whose entries nobody else can count. What
+    /// rests before it may be given out again is used.
+    pub fn map_use(&self) -> [(&'static str, u32, u32); 3] {
+        let Limits {
+            slots, backends, ..
+        } = self.limits;
+        let ids = |room: usize| {
+            // Nobody has id 0.
+            let all = backends.saturating_sub(1);
+            all.saturating_sub(u32::try_from(room).unwrap_or(all))
+        };
+        [
+            (maps::BACKENDS[0], ids(self.backends4.room()), backends),
+            (maps::BACKENDS[1], ids(self.backends6.room()), backends),
+            (maps::SLOTS, slots.saturating_sub(self.ranges.room()), slots),
+        ]
     }
 
     /// The address and port of a backend that serves.

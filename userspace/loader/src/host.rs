@@ -54,6 +54,12 @@ pub(crate) fn prepare_bpffs(directory: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(directory).step(format_args!("cannot create {}", directory.display()))
 }
 
+/// Whether this is in a mounted bpffs.
+pub(crate) fn is_bpffs(path: &Path) -> bool {
+    let kind = nix::sys::statfs::statfs(path).map(|it| it.filesystem_type());
+    kind.is_ok_and(|kind| kind == BPF_FS_MAGIC)
+}
+
 /// The cookie of the present network namespace.
 pub(crate) fn netns_cookie() -> Option<u64> {
     cookie_of_a_socket().or_else(cookie::learn)
@@ -143,6 +149,52 @@ pub(crate) fn cgroup_of(pin: &Path) -> Option<u64> {
 /// Index of the device at which the link behind a pin hangs; 0: it was detached.
 pub(crate) fn device_of(pin: &Path) -> Option<u32> {
     told_of(pin, "ifindex:")
+}
+
+/// Number of the link behind a pin.
+pub(crate) fn link_id(pin: &Path) -> Option<u32> {
+    told_of(pin, "link_id:")
+}
+
+/// What `BPF_PROG_QUERY` reads and writes.
+#[repr(C)]
+#[derive(Default)]
+struct ProgramsAt {
+    device: u32,
+    attach: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    program_ids: u64,
+    count: u32,
+    padding: u32,
+    program_flags: u64,
+    link_ids: u64,
+    link_flags: u64,
+    revision: u64,
+}
+
+/// Numbers of the tcx links at the ingress of a device; none before Linux 6.6.
+pub(crate) fn links_at(index: u32) -> Vec<u32> {
+    const PROG_QUERY: libc::c_int = 16;
+    const TCX_INGRESS: u32 = 46;
+    /// As many as the kernel lets a device have.
+    const MOST: u32 = 64;
+    let mut programs = [0u32; MOST as usize];
+    let mut links = [0u32; MOST as usize];
+    let mut query = ProgramsAt {
+        device: index,
+        attach: TCX_INGRESS,
+        program_ids: programs.as_mut_ptr().expose_provenance() as u64,
+        count: MOST,
+        link_ids: links.as_mut_ptr().expose_provenance() as u64,
+        ..ProgramsAt::default()
+    };
+    if bpf(PROG_QUERY, &mut query).is_err() {
+        return Vec::new();
+    }
+    // 0: attached without a link.
+    let links = links.into_iter().take(query.count as usize);
+    links.filter(|id| *id != 0).collect()
 }
 
 /// What the kernel says of the link behind a pin.

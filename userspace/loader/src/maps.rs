@@ -5,7 +5,8 @@ mod clients;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use tidegate_abi::{
     Address, Affinity, AffinityKey, Backend, BackendId, Counter, Device, Family, Flow, FlowKey,
-    Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings, SocketKey, SocketPeer, maps as names,
+    Fragment, FragmentKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Settings, SocketKey,
+    SocketPeer, maps as names,
 };
 
 use crate::{
@@ -249,6 +250,8 @@ impl DataPath {
             self.used::<Ip6, LocalPod>(names::LOCAL_PODS[1])?,
             self.used::<SocketKey<Ip4>, SocketPeer<Ip4>>(names::SOCKETS[0])?,
             self.used::<SocketKey<Ip6>, SocketPeer<Ip6>>(names::SOCKETS[1])?,
+            self.used::<FragmentKey<Ip4>, Fragment>(names::FRAGMENTS[0])?,
+            self.used::<FragmentKey<Ip6>, Fragment>(names::FRAGMENTS[1])?,
             self.used::<u32, Device>(names::DEVICES)?,
         ];
         rows.sort();

@@ -15,13 +15,14 @@ use crate::{
 /// Entries that are read at a time.
 const BATCH: u32 = 2048;
 /// Maps whose entries come and go.
-const COUNTED: [[&str; 2]; 6] = [
+const COUNTED: [[&str; 2]; 7] = [
     names::FRONTENDS,
     names::FLOWS,
     names::AFFINITY,
     names::SOURCE_RANGES,
     names::LOCAL_PODS,
     names::SOCKETS,
+    names::FRAGMENTS,
 ];
 
 /// The maps whose entries can be counted.

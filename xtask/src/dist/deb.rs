@@ -214,7 +214,13 @@ mod tests {
 
     /// Runs a script of the package with stubs in its way that note what they are asked.
     fn run_script(script: &str, arguments: &[&str]) -> BTreeSet<String> {
+        run_configured(script, arguments, "#bpffs = \"/sys/fs/bpf/tidegate\"\n")
+    }
+
+    fn run_configured(script: &str, arguments: &[&str], toml: &str) -> BTreeSet<String> {
         let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("tidegate.toml");
+        fs::write(&config, toml).unwrap();
         let notes = dir.path().join("notes");
         let from = crate::cargo::workspace()
             .join(FROM)
@@ -226,6 +232,7 @@ mod tests {
             .replace("tidegate detach", "note tidegate detach")
             .replace("systemctl", "note systemctl")
             .replace("rm -rf", "note rm -rf")
+            .replace("/etc/tidegate/tidegate.toml", config.to_str().unwrap())
             .replace("/run/systemd/system", "/");
         let note = format!("note() {{ echo \"$*\" >> {}; }}\n", notes.display());
         let path = dir.path().join(script);
@@ -259,6 +266,13 @@ mod tests {
             run_script("prerm", &["remove"]),
             set([stop, "tidegate detach"])
         );
+        for line in ["bpffs = \"/mnt/bpf/a b\" # there", "  bpffs='/mnt/bpf/a b'"] {
+            let toml = format!("#bpffs = \"/no\"\nflows = 1024\n{line}\n");
+            assert_eq!(
+                run_configured("prerm", &["remove"], &toml),
+                set([stop, "tidegate detach --bpffs /mnt/bpf/a b"])
+            );
+        }
         let reload = "systemctl daemon-reload";
         assert_eq!(run_script("postrm", &["remove"]), set([reload]));
         assert_eq!(

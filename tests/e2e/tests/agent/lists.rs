@@ -31,7 +31,10 @@ const FIELDS: [(&str, &str); 6] = [
         "address port proto kind namespace service portName backends localBackends localOnly \
          affinitySeconds serviceId",
     ),
-    ("backends", "id address port nodeLocal generation state"),
+    (
+        "backends",
+        "id address port namespace service portName nodeLocal generation state",
+    ),
     (
         "flows",
         "proto client frontend backend sourceAsSeen masqueraded state idleSeconds ageSeconds \

@@ -3,6 +3,7 @@
 mod wait;
 mod lifecycle;
 mod restart;
+mod beside;
 mod detach;
 mod lists;
 mod status;

@@ -102,6 +102,37 @@ fn what_is_not_there_is_named_with_a_remedy_and_nothing_stays() -> Result<()> {
     Ok(())
 }
 
+/// Without what `spec` gives to every agent: this flag and its value.
+fn without(arguments: Vec<OsString>, flag: &str) -> Result<Vec<OsString>> {
+    let at = arguments.iter().position(|it| it == flag);
+    let at = at.with_context(|| format!("no {flag} in {arguments:?}"))?;
+    let rest = arguments[at + 2..].iter();
+    Ok(arguments[..at].iter().chain(rest).cloned().collect())
+}
+
+#[test]
+fn an_agent_without_any_source_that_fails_does_not_say_that_it_empties_the_maps() -> Result<()> {
+    let (scene, spec) = stage()?;
+    // Fails late, and for another reason: the socket's directory cannot be made.
+    let file = scene.dir("plain")?.join("file");
+    fs::write(&file, "")?;
+    let below = file.join("run/api.sock").display().to_string();
+    let given = without(arguments(&spec, &[("--api", &below)]), "--manifests")?;
+    let mut command = scene.a.ns.command("timeout");
+    let output = command
+        .args(PATIENCE)
+        .arg(binary()?)
+        .args(&given)
+        .output()?;
+    let said = complaint(&output)?;
+    ensure!(output.status.code() == Some(1), "{}", output.status);
+    ensure!(
+        said.contains("cannot make the directory of --api"),
+        "{said}"
+    );
+    nothing_is_left(&scene, &spec)
+}
+
 #[test]
 fn without_rights_it_says_which_and_leaves_nothing() -> Result<()> {
     let (scene, spec) = stage()?;

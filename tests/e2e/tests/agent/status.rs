@@ -67,6 +67,19 @@ fn the_status_counts_what_is_there_and_has_no_problems() -> Result<()> {
         let used = row.and_then(|row| row["used"].as_u64());
         ensure!(used > Some(0), "{name}: {row:?}");
     }
+    // Arrays, of which the planner knows how full they are; and fragments, of which there were none.
+    for (name, least) in [
+        ("slots", 1),
+        ("backends4", 1),
+        ("backends6", 1),
+        ("fragments4", 0),
+        ("fragments6", 0),
+    ] {
+        let row = maps.iter().find(|row| row["name"] == name);
+        let row = row.with_context(|| format!("no {name}: {status}"))?;
+        let (used, room) = (row["used"].as_u64(), row["capacity"].as_u64());
+        ensure!(used >= Some(least) && used < room, "{name}: {row}");
+    }
     let text = setup.spec.cli(["status"]).output()?;
     let text = String::from_utf8(text.stdout)?;
     for word in ["nodea", "eth0", "tcx", "veth-a1"] {

@@ -101,6 +101,10 @@ fn only_flows_that_pass_the_filters_are_flushed() -> Result<()> {
         .ok()?
         .out;
     ensure!(none == "0 flows flushed\n", "{none}");
+    run(&world, &["flows", "flush", "--service", "default/nosuch"])?
+        .fails(1, "no Service default/nosuch is served here")?;
+    let idle = run(&world, &["flows", "flush", "--service", "default/kept"])?.ok()?;
+    ensure!(idle.out == "0 flows flushed\n", "{}", idle.out);
     world.remove(&one)?;
     world.remove(&two)
 }

@@ -76,6 +76,10 @@ fn names_namespaces_and_aliases_choose_rows() -> Result<()> {
     ensure!(none.is_empty(), "{none:?}");
     run(&world, &["get", "services", "chosen", "-n", "nosuch"])?
         .fails(1, "nosuch/chosen: nothing found")?;
+    // What is there is shown all the same.
+    let some = run(&world, &["get", "services", "chosen", "missing"])?;
+    ensure!(some.out.contains(" chosen "), "{}", some.out);
+    some.fails(1, "missing: nothing found")?;
     run(&world, &["get", "devices", "eth0", "-o", "json"])?.ok()?;
     world.remove(&one)?;
     world.remove(&two)

@@ -1,8 +1,11 @@
 //! `get --watch`: what is there, then every change.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader},
     process::{Child, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -11,10 +14,13 @@ use tidegate_e2e::{Ep, Svc, World};
 
 use crate::world;
 
+/// Much longer than a change takes to be seen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Killed when dropped.
 struct Watching {
     child: Child,
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    lines: Receiver<io::Result<String>>,
 }
 
 impl Watching {
@@ -25,15 +31,21 @@ impl Watching {
             .stdout(Stdio::piped())
             .spawn()?;
         let out = child.stdout.take().context("no stdout")?;
-        Ok(Self {
-            child,
-            lines: BufReader::new(out).lines(),
-        })
+        let (send, lines) = mpsc::channel();
+        thread::spawn(move || {
+            // Until the pipe ends, or the test has.
+            for line in BufReader::new(out).lines() {
+                if send.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { child, lines })
     }
 
-    /// Waits for it: a test that fails here hangs, and is ended by who runs it.
     fn next(&mut self) -> Result<String> {
-        Ok(self.lines.next().context("the watch has ended")??)
+        let line = self.lines.recv_timeout(PATIENCE);
+        Ok(line.context("the watch has ended, or says nothing")??)
     }
 
     fn next_event(&mut self) -> Result<(String, Value)> {

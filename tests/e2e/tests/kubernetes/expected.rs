@@ -1,39 +1,62 @@
 //! What the maps must hold, worked out from the server's objects by nobody but this file.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tidegate_apiserver::Kind;
 
-use crate::cluster::Cluster;
+use crate::{cluster::Cluster, maps};
 
 /// A frontend: what it is, where it is dialled, whose it is, how many answer. Or an endpoint.
 type Row = String;
 
-/// Compares the agent's lists with the server's objects.
+/// Compares the agent's lists, and the maps themselves, with the server's objects.
 pub(crate) fn compare(cluster: &Cluster) -> Result<()> {
     let services = cluster.server.objects(Kind::Service);
     let slices = cluster.server.objects(Kind::EndpointSlice);
     let node = [false, true].map(|v6| cluster.world.node_address(v6).to_string());
     let mut frontends = BTreeSet::new();
     let mut endpoints = BTreeSet::new();
+    let mut tables = BTreeSet::new();
     for service in &services {
         for (port, address, ready) in ports(service, &slices) {
             let name = text(&service["metadata"]["name"]);
             let proto = text(&port["protocol"]);
             let of =
                 |ip: &str, number: &Value| format!("{ip} {number} {proto} {name} {}", ready.len());
+            let table = |ip: &str, number: &Value| table(ip, number, &proto, &ready);
             frontends.insert(of(&address, &port["port"]));
+            tables.insert(table(&address, &port["port"])?);
             if port["nodePort"].is_number() {
                 let family = usize::from(address.contains(':'));
                 frontends.insert(of(&node[family], &port["nodePort"]));
+                tables.insert(table(&node[family], &port["nodePort"])?);
             }
             endpoints.extend(ready.iter().map(|it| format!("{name} {proto} {it}")));
         }
     }
     same("endpoints", &listed_endpoints(cluster)?, &endpoints)?;
-    same("frontends", &listed_frontends(cluster)?, &frontends)
+    same("frontends", &listed_frontends(cluster)?, &frontends)?;
+    same("tables", &maps::tables(&cluster.world.spec.pins)?, &tables)
+}
+
+/// A frontend, and the backends that its table in the kernel must name, each once.
+fn table(ip: &str, number: &Value, proto: &str, ready: &BTreeSet<String>) -> Result<Row> {
+    let place = |text: &str| -> Result<SocketAddr> {
+        let (ip, port) = text.split_once(' ').context("no port")?;
+        Ok((ip.parse::<std::net::IpAddr>()?, port.parse()?).into())
+    };
+    let mut backends = ready
+        .iter()
+        .map(|it| place(it))
+        .collect::<Result<Vec<_>>>()?;
+    backends.sort();
+    Ok(maps::row(
+        place(&format!("{ip} {number}"))?,
+        proto,
+        &backends,
+    ))
 }
 
 /// Each port in each family: the clusterIP, and who is ready, as `address port`.

@@ -7,6 +7,7 @@ mod churn;
 mod cluster;
 mod dialler;
 mod expected;
+mod maps;
 mod labels;
 mod numbers;
 mod own;

@@ -150,11 +150,12 @@ fn a_process_of_the_host_is_told_as_a_socket() -> Result<()> {
 }
 
 #[test]
-fn it_ends_by_count_by_time_and_by_control_c_with_success() -> Result<()> {
+fn it_ends_by_count_by_time_and_by_signals_with_success() -> Result<()> {
     let stage = Stage::new()?;
     let mut counted = stage.monitor(&["--count", "2", "--kind", "reject"])?;
     let mut timed = stage.monitor(&["--seconds", "1"])?;
     let mut interrupted = stage.monitor(&[])?;
+    let mut terminated = stage.monitor(&[])?;
     for _ in 0..4 {
         stage.be_rejected()?;
     }
@@ -166,6 +167,8 @@ fn it_ends_by_count_by_time_and_by_control_c_with_success() -> Result<()> {
     ensure!(timed.end()?.code() == Some(0), "--seconds");
     interrupted.signal(Signal::SIGINT)?;
     ensure!(interrupted.end()?.code() == Some(0), "Ctrl-C");
+    terminated.signal(Signal::SIGTERM)?;
+    ensure!(terminated.end()?.code() == Some(0), "SIGTERM");
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use axum::{
 };
 use serde_json::Value;
 
-use super::failure::Failure;
+use super::{failure::Failure, patience::Broken};
 use crate::objects::Item;
 
 /// The most that is read of a body.
@@ -29,7 +29,9 @@ impl<S: Sync> FromRequest<S> for Json {
 
 async fn read(body: Body) -> Result<Value, Failure> {
     let bytes = to_bytes(body, LIMIT).await.map_err(|error| {
-        if is_too_long(&error) {
+        if let Some(slow @ Broken::Slow { .. }) = cause(&error) {
+            Failure::new(StatusCode::REQUEST_TIMEOUT, slow.to_string())
+        } else if cause::<http_body_util::LengthLimitError>(&error).is_some() {
             let reason = format!(
                 "the body is larger than {} MiB: send it in parts",
                 LIMIT >> 20
@@ -46,15 +48,16 @@ async fn read(body: Body) -> Result<Value, Failure> {
         .map_err(|error| Failure::bad_request(format!("the body is not JSON: {error}")))
 }
 
-fn is_too_long(error: &axum::Error) -> bool {
+/// The error of this kind among the causes of another.
+fn cause<E: std::error::Error + 'static>(error: &axum::Error) -> Option<&E> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if error.is::<http_body_util::LengthLimitError>() {
-            return true;
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
         }
         cause = error.source();
     }
-    false
+    None
 }
 
 /// `application/json`, another JSON such as `application/merge+json`, or nothing said.

@@ -19,7 +19,7 @@ use super::{
     failure::Failure,
     parameters::Checked,
 };
-use crate::objects::{Applied, Order, Outcome, Refusal, What};
+use crate::objects::{Applied, Order, Outcome, Refusal, Unknown, What};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -33,6 +33,17 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ChangeParameters {
+    /// Only say what would be done: `true`, or `All` as Kubernetes has it.
+    dry_run: Option<String>,
+    /// What to do with unknown fields: `Warn` (default), `Strict` refuses them, `Ignore`.
+    field_validation: Option<String>,
+}
+
+/// What is said about a deletion.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct DeleteParameters {
     /// Only say what would be done: `true`, or `All` as Kubernetes has it.
     dry_run: Option<String>,
     /// What to do with unknown fields: `Warn` (default), `Strict` refuses them, `Ignore`.
@@ -51,9 +62,10 @@ impl ChangeParameters {
                 return Err(Failure::bad_request(reason));
             }
         };
-        let is_strict = match self.field_validation.as_deref() {
-            None | Some("Warn" | "Ignore" | "") => false,
-            Some("Strict") => true,
+        let unknown = match self.field_validation.as_deref() {
+            None | Some("Warn" | "") => Unknown::Warn,
+            Some("Strict") => Unknown::Strict,
+            Some("Ignore") => Unknown::Ignore,
             Some(other) => {
                 let reason = format!("fieldValidation={other}: must be Strict, Warn or Ignore");
                 return Err(Failure::bad_request(reason));
@@ -63,18 +75,26 @@ impl ChangeParameters {
             what,
             items: body::items(body)?,
             is_dry,
-            is_strict,
+            unknown,
         })
     }
+}
 
-    pub(super) fn ignores_missing(&self) -> bool {
-        self.ignore_not_found.unwrap_or(false)
+impl DeleteParameters {
+    pub(super) fn order(&self, body: Value) -> Result<Order, Failure> {
+        let ignores_missing = self.ignore_not_found.unwrap_or(false);
+        let others = ChangeParameters {
+            dry_run: self.dry_run.clone(),
+            field_validation: self.field_validation.clone(),
+        };
+        others.order(What::Delete { ignores_missing }, body)
     }
 }
 
 /// The whole standalone state, as a `v1` List.
 #[utoipa::path(get, path = "/v1/snapshot", tag = "objects", responses(
-    (status = 200, body = Value), (status = "default", body = StatusError)))]
+    (status = 200, body = Value, description = "a List; PUT takes it back"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn get_snapshot(State(api): State<Api>) -> Answer<Value> {
     let (version, items) = api.objects.snapshot();
     let metadata = json!({"resourceVersion": version.to_string()});
@@ -83,8 +103,9 @@ async fn get_snapshot(State(api): State<Api>) -> Answer<Value> {
 
 /// Replaces the whole standalone state: what the body does not hold is deleted. All of it or nothing.
 #[utoipa::path(put, path = "/v1/snapshot", tag = "objects", params(ChangeParameters), request_body = Value,
-    responses((status = 200, body = Changes), (status = 202, body = Changes, description = "stored; not in the maps yet"),
-    (status = "default", body = StatusError)))]
+    responses((status = 200, body = Changes, description = "what was changed, or with dryRun would be"),
+    (status = 202, body = Changes, description = "stored; not in the maps yet"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn put_snapshot(
     State(api): State<Api>,
     Checked(Parameters(parameters)): Checked<ChangeParameters>,
@@ -94,9 +115,10 @@ async fn put_snapshot(
 }
 
 /// Stores the objects of a list, new or in the place of what is there. All of it or nothing.
-#[utoipa::path(post, path = "/v1/apply", tag = "objects", params(ChangeParameters), request_body = Value,
-    responses((status = 200, body = Changes), (status = 202, body = Changes, description = "stored; not in the maps yet"),
-    (status = "default", body = StatusError)))]
+#[utoipa::path(post, path = "/v1/apply", tag = "objects", operation_id = "apply_objects", params(ChangeParameters), request_body = Value,
+    responses((status = 200, body = Changes, description = "what was changed, or with dryRun would be"),
+    (status = 202, body = Changes, description = "stored; not in the maps yet"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn apply(
     State(api): State<Api>,
     Checked(Parameters(parameters)): Checked<ChangeParameters>,
@@ -106,20 +128,17 @@ async fn apply(
 }
 
 /// Deletes the objects of a list, of which only kind, namespace and name are looked at. All of it or nothing.
-#[utoipa::path(post, path = "/v1/delete", tag = "objects", params(ChangeParameters), request_body = Value,
-    responses((status = 200, body = Changes), (status = 202, body = Changes, description = "stored; not in the maps yet"),
-    (status = "default", body = StatusError)))]
+#[utoipa::path(post, path = "/v1/delete", tag = "objects", operation_id = "delete_objects",
+    params(DeleteParameters), request_body = Value,
+    responses((status = 200, body = Changes, description = "what was changed, or with dryRun would be"),
+    (status = 202, body = Changes, description = "stored; not in the maps yet"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn delete(
     State(api): State<Api>,
-    Checked(Parameters(parameters)): Checked<ChangeParameters>,
+    Checked(Parameters(parameters)): Checked<DeleteParameters>,
     Json(body): Json,
 ) -> Result<Response, Failure> {
-    let ignores_missing = parameters.ignores_missing();
-    change(
-        &api,
-        parameters.order(What::Delete { ignores_missing }, body)?,
-    )
-    .await
+    change(&api, parameters.order(body)?).await
 }
 
 async fn change(api: &Api, order: Order) -> Result<Response, Failure> {

@@ -21,9 +21,10 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 }
 
 /// Everything about one Service: policies, addresses, frontends, endpoints and why each is used or not.
-#[utoipa::path(get, path = "/v1/describe/services/{namespace}/{name}", tag = "node",
+#[utoipa::path(get, path = "/v1/describe/services/{namespace}/{name}", tag = "node", operation_id = "describe_service",
     params(("namespace" = String, Path), ("name" = String, Path)),
-    responses((status = 200, body = ServiceDescription), (status = "default", body = StatusError)))]
+    responses((status = 200, body = ServiceDescription, description = "the Service from all sides"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn service(
     State(api): State<Api>,
     Path((namespace, name)): Path<(String, String)>,

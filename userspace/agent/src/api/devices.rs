@@ -49,8 +49,9 @@ struct Condition {
 }
 
 /// One device, whether it was declared or matches a glob.
-#[utoipa::path(get, path = "/v1/devices/{name}", tag = "devices", params(("name" = String, Path)), responses(
-    (status = 200, body = DeviceRow), (status = "default", body = StatusError)))]
+#[utoipa::path(get, path = "/v1/devices/{name}", tag = "devices", operation_id = "get_device", params(("name" = String, Path)), responses(
+    (status = 200, body = DeviceRow, description = "attached, declared, or both"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn one(State(api): State<Api>, Path(name): Path<String>) -> Result<Json<DeviceRow>, Failure> {
     let view = api.devices.view();
     let row = row(&view.borrow(), &name).cloned();
@@ -65,14 +66,14 @@ async fn one(State(api): State<Api>, Path(name): Path<String>) -> Result<Json<De
 ///
 /// The declaration stands, whatever the answer: it is remembered over a restart of the agent, and the device is
 /// attached when it appears.
-#[utoipa::path(put, path = "/v1/devices/{name}", tag = "devices", params(("name" = String, Path), Waiting),
+#[utoipa::path(put, path = "/v1/devices/{name}", tag = "devices", operation_id = "declare_device", params(("name" = String, Path), Waiting),
     request_body = Declaration, responses(
     (status = 200, body = DeviceRow, description = "attached, and its addresses are in the maps"),
     (status = 202, body = DeviceRow, description = "declared, and nobody waited"),
     (status = 409, body = StatusError, description = "the device has another role by the agent's flags"),
     (status = 500, body = StatusError, description = "it cannot be attached"),
     (status = 504, body = StatusError, description = "it did not appear in time"),
-    (status = "default", body = StatusError)))]
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn declare(
     State(api): State<Api>,
     Path(name): Path<String>,
@@ -116,11 +117,11 @@ async fn declare(
 }
 
 /// Forgets a declared device, and detaches it unless it matches a glob.
-#[utoipa::path(delete, path = "/v1/devices/{name}", tag = "devices", params(("name" = String, Path), Condition),
+#[utoipa::path(delete, path = "/v1/devices/{name}", tag = "devices", operation_id = "forget_device", params(("name" = String, Path), Condition),
     responses((status = 200, body = StatusError, description = "forgotten"),
     (status = 404, body = StatusError, description = "it was not declared"),
     (status = 409, body = StatusError, description = "it is another container's"),
-    (status = "default", body = StatusError)))]
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn forget(
     State(api): State<Api>,
     Path(name): Path<String>,

@@ -46,9 +46,9 @@ struct EventParameters {
 
 /// Packets that are dropped or rejected, and new flows, as they happen: NDJSON, without an end. The kernel
 /// makes only events that somebody listens for.
-#[utoipa::path(get, path = "/v1/events", tag = "watching", params(EventParameters), responses(
-    (status = 200, body = EventLine, content_type = "application/x-ndjson"),
-    (status = "default", body = StatusError)))]
+#[utoipa::path(get, path = "/v1/events", tag = "watching", operation_id = "follow_events", params(EventParameters), responses(
+    (status = 200, body = EventLine, content_type = "application/x-ndjson", description = "one event a line, without an end"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn listen(
     State(api): State<Api>,
     parameters: Result<Parameters<EventParameters>, QueryRejection>,

@@ -20,7 +20,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 
 /// The way of one described packet through the data path, over the live maps; changes nothing.
 #[utoipa::path(post, path = "/v1/explain", tag = "node", request_body = ExplainRequest, responses(
-    (status = 200, body = Explanation), (status = "default", body = StatusError)))]
+    (status = 200, body = Explanation, description = "what would become of the packet, step by step"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn explain(
     State(api): State<Api>,
     request: Result<Json<ExplainRequest>, JsonRejection>,

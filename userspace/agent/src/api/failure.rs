@@ -7,6 +7,9 @@ use axum::{
 };
 use tidegate_api::{Cause, Details, StatusError};
 
+/// What the document says of every answer that is no success.
+pub(super) const REFUSED: &str = "refused or failed: what is wrong, and what to do";
+
 /// An answer that is no success. The message is one sentence: what is wrong, and what to do.
 #[derive(Debug)]
 pub(crate) struct Failure(Box<StatusError>);

@@ -1,16 +1,19 @@
 //! Flows: list with filters, flush.
 
 use axum::{
+    Json,
     extract::{Query as Parameters, State},
-    response::Response,
+    http::StatusCode,
+    response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 use tidegate_api::{FlowRow, Flushed, List, StatusError};
+use tidegate_control::PortKey;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Api, failure::Failure, parameters::Checked};
-use crate::asking::{FlowFilter, Place, Question};
+use crate::asking::{Answer, FlowFilter, Place, Question};
 
 /// Flows that are answered when the request names no limit.
 pub(crate) const FLOWS_LIMIT: usize = 1000;
@@ -69,8 +72,9 @@ impl FlowParameters {
 }
 
 /// Flows, as the kernel has them.
-#[utoipa::path(get, path = "/v1/flows", tag = "flows", params(FlowParameters), responses(
-    (status = 200, body = List<FlowRow>), (status = "default", body = StatusError)))]
+#[utoipa::path(get, path = "/v1/flows", tag = "flows", operation_id = "list_flows", params(FlowParameters), responses(
+    (status = 200, body = List<FlowRow>, description = "one row a flow"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn list(
     State(api): State<Api>,
     Checked(Parameters(asked)): Checked<FlowParameters>,
@@ -81,8 +85,9 @@ async fn list(
 }
 
 /// Drops flows: both records of each. Connections that go on begin anew, or are reset.
-#[utoipa::path(delete, path = "/v1/flows", tag = "flows", params(FlowParameters), responses(
-    (status = 200, body = Flushed), (status = "default", body = StatusError)))]
+#[utoipa::path(delete, path = "/v1/flows", tag = "flows", operation_id = "flush_flows", params(FlowParameters), responses(
+    (status = 200, body = Flushed, description = "how many were dropped"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn flush(
     State(api): State<Api>,
     Checked(Parameters(asked)): Checked<FlowParameters>,
@@ -99,5 +104,34 @@ async fn flush(
             "no filter is said: say which flows to drop, or all=true"
         }));
     }
-    Ok(api.respond(Question::FlushFlows(filter)).await)
+    let (namespace, service) = (filter.namespace.clone(), filter.service.clone());
+    let flushed = match api.ask(Question::FlushFlows(filter)).await? {
+        Answer::Flushed(flushed) => flushed,
+        other => {
+            let reason = format!("a flush was asked for, and {other:?} was answered");
+            return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, reason));
+        }
+    };
+    // Flows outlive their Service: only where there were none, it may be a slip of the pen.
+    if let (0, Some(name)) = (flushed.removed, service) {
+        known(&api, namespace.as_deref(), &name)?;
+    }
+    Ok(Json(flushed).into_response())
+}
+
+fn known(api: &Api, namespace: Option<&str>, name: &str) -> Result<(), Failure> {
+    let Some(watching) = &api.watching else {
+        return Ok(());
+    };
+    let names = watching.names();
+    let is_it = |key: &PortKey| {
+        key.service == name && namespace.is_none_or(|namespace| key.namespace == namespace)
+    };
+    if names.services.values().any(|it| is_it(&it.key)) {
+        return Ok(());
+    }
+    let slash = namespace.map(|it| format!("{it}/")).unwrap_or_default();
+    Err(Failure::not_found(format!(
+        "no Service {slash}{name} is served here, and no flow is of one: `tidegate get services` names them all"
+    )))
 }

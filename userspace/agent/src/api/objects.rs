@@ -16,7 +16,13 @@ use serde_json::{Map, Value, json};
 use tidegate_control::{Kind, ObjectKey};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Api, body::Json, change::ChangeParameters, failure::Failure, parameters::Checked};
+use super::{
+    Api,
+    body::Json,
+    change::{ChangeParameters, DeleteParameters},
+    failure::Failure,
+    parameters::Checked,
+};
 use crate::objects::{Applied, Outcome, Scope, What};
 use stream::WatchParameters;
 
@@ -105,7 +111,7 @@ fn object_route(kind: Kind) -> MethodRouter<Api> {
     .delete(
         move |State(api): State<Api>,
               Path(place): Path<Place>,
-              Checked(Parameters(asked)): Asked<ChangeParameters>| async move {
+              Checked(Parameters(asked)): Asked<DeleteParameters>| async move {
             remove(&api, &place.key(kind), &asked).await
         },
     )
@@ -197,12 +203,10 @@ async fn store(
     Ok((code, warnings(&outcome), Answer(object)).into_response())
 }
 
-async fn remove(api: &Api, key: &ObjectKey, asked: &ChangeParameters) -> Result<Response, Failure> {
-    let ignores_missing = asked.ignores_missing();
+async fn remove(api: &Api, key: &ObjectKey, asked: &DeleteParameters) -> Result<Response, Failure> {
     let metadata = json!({"namespace": key.namespace, "name": key.name});
     let named = json!({"apiVersion": key.kind.api_version(), "kind": key.kind.name(), "metadata": metadata});
-    let order = asked.order(What::Delete { ignores_missing }, named)?;
-    let outcome = api.objects.write(order).await?;
+    let outcome = api.objects.write(asked.order(named)?).await?;
     let code = match outcome.applied {
         Applied::NotYet(_) => StatusCode::ACCEPTED,
         Applied::Yes | Applied::Dry => StatusCode::OK,

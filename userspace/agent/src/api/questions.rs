@@ -51,42 +51,48 @@ impl Api {
 
 /// Service ports, with ready and all endpoints.
 #[utoipa::path(get, path = "/v1/serviceports", tag = "node", responses(
-    (status = 200, body = List<ServiceRow>), (status = "default", body = StatusError)))]
+    (status = 200, body = List<ServiceRow>, description = "one row a port of a Service"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn service_ports(State(api): State<Api>) -> Response {
     api.respond(Question::Services).await
 }
 
 /// Endpoints, whether each is used, and why.
 #[utoipa::path(get, path = "/v1/endpoints", tag = "node", responses(
-    (status = 200, body = List<EndpointRow>), (status = "default", body = StatusError)))]
+    (status = 200, body = List<EndpointRow>, description = "one row an endpoint and port"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn endpoints(State(api): State<Api>) -> Response {
     api.respond(Question::Endpoints).await
 }
 
 /// What can be dialled, as the kernel has it.
 #[utoipa::path(get, path = "/v1/frontends", tag = "node", responses(
-    (status = 200, body = List<FrontendRow>), (status = "default", body = StatusError)))]
+    (status = 200, body = List<FrontendRow>, description = "one row an address and port that can be dialled"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn frontends(State(api): State<Api>) -> Response {
     api.respond(Question::Frontends).await
 }
 
 /// Backend ids, as the kernel has them.
 #[utoipa::path(get, path = "/v1/backends", tag = "node", responses(
-    (status = 200, body = List<BackendRow>), (status = "default", body = StatusError)))]
+    (status = 200, body = List<BackendRow>, description = "one row a backend id"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn backends(State(api): State<Api>) -> Response {
     api.respond(Question::Backends).await
 }
 
 /// Devices, roles, hooks and why.
 #[utoipa::path(get, path = "/v1/devices", tag = "devices", responses(
-    (status = 200, body = List<DeviceRow>), (status = "default", body = StatusError)))]
+    (status = 200, body = List<DeviceRow>, description = "one row a device"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn devices(State(api): State<Api>) -> Response {
     api.respond(Question::Devices).await
 }
 
 /// Everything about the agent at a glance.
 #[utoipa::path(get, path = "/v1/status", tag = "node", responses(
-    (status = 200, body = Status), (status = "default", body = StatusError)))]
+    (status = 200, body = Status, description = "the agent, its devices, maps and counters"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn status(State(api): State<Api>) -> Response {
     api.respond(Question::Status).await
 }

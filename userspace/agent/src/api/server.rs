@@ -1,7 +1,7 @@
 //! Connections: not too many, none that waits for ever.
 //!
-//! A client has a while to send the head of a request, a while until the answer begins, and a while to read
-//! more of it; what goes on for long (a watch) may do so as long as it is read.
+//! A client has a while to send the head of a request, a while for each part of its body, a while until the
+//! answer begins, and a while to read more of it; what goes on for long (a watch) may do so as long as it is read.
 
 use std::{
     convert::Infallible,
@@ -16,14 +16,18 @@ use axum::{Router, body::Body, http::StatusCode, response::IntoResponse, respons
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{UnixListener, UnixStream},
     sync::Semaphore,
     time::{Instant, Sleep, sleep, timeout},
 };
 use tower::ServiceExt as _;
 
-use super::failure::Failure;
+use super::{failure::Failure, patience::Patient};
+
+/// For the request of a client that is turned away, and again for its reading the answer.
+const TURNING_AWAY: Duration = Duration::from_secs(1);
+const HEAD_MOST: usize = 16 << 10;
 
 /// Limits of a server.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,8 @@ pub(super) struct Limits {
     pub(super) connections: usize,
     /// For the head of a request; also how long a connection may be idle.
     pub(super) head: Duration,
+    /// For more of a body.
+    pub(super) body: Duration,
     /// Until an answer begins.
     pub(super) answer: Duration,
     /// Until the client reads more of an answer.
@@ -43,6 +49,7 @@ impl Default for Limits {
         Self {
             connections: 128,
             head: Duration::from_secs(15),
+            body: Duration::from_secs(10),
             // Somebody may wait for a device for five minutes.
             answer: Duration::from_secs(330),
             reading: Duration::from_secs(60),
@@ -77,7 +84,9 @@ pub(super) async fn serve(listener: UnixListener, router: Router, limits: Limits
 
 async fn connection(stream: UnixStream, router: Router, limits: Limits) {
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let answer = router.clone().oneshot(request.map(Body::new));
+        let answer = router
+            .clone()
+            .oneshot(request.map(|body| Body::new(Patient::new(body, limits.body))));
         async move {
             Ok::<_, Infallible>(match timeout(limits.answer, answer).await {
                 Ok(Ok(response)) => response,
@@ -115,9 +124,32 @@ async fn turn_away(mut stream: UnixStream, limits: Limits) {
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
          retry-after: 1\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
     );
-    // The request is not read: who sends before it listens may not hear this.
-    let write = stream.write_all(text.as_bytes());
-    let _gone = timeout(Duration::from_secs(1), write).await;
+    // Clients take an answer that comes before they have asked for a fault of the connection.
+    let _none = timeout(TURNING_AWAY, read_head(&mut stream)).await;
+    let told = async {
+        stream.write_all(text.as_bytes()).await?;
+        stream.shutdown().await?;
+        // Who still sends a body would break over a closed connection before it reads this.
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    let _gone = timeout(TURNING_AWAY, told).await;
+}
+
+/// Reads to the end of a request's head, or of what a head may be.
+async fn read_head(stream: &mut UnixStream) -> io::Result<()> {
+    let mut head = Vec::new();
+    let mut piece = [0; 1024];
+    while head.len() < HEAD_MOST {
+        let length = stream.read(&mut piece).await?;
+        // The end may have begun in the piece before.
+        let from = head.len().saturating_sub(3);
+        head.extend_from_slice(&piece[..length]);
+        let ends = head[from..].windows(4).any(|end| end == b"\r\n\r\n");
+        if length == 0 || ends {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// A stream that breaks when the other end takes nothing for too long.

@@ -13,6 +13,9 @@ use anyhow::{Context, Result, bail};
 use nix::unistd::Group;
 use tokio::net::UnixListener;
 
+/// Of the path of a socket: `sun_path` has a byte more, for the end.
+const LONGEST: usize = 107;
+
 /// The socket file of this agent; dropping it removes the file.
 #[derive(Debug)]
 pub(crate) struct Socket(PathBuf);
@@ -28,6 +31,12 @@ impl Drop for Socket {
 pub(crate) fn bind(path: &Path, group: Option<&str>) -> Result<(Socket, UnixListener)> {
     let shown = path.display();
     let group = group.map(find_group).transpose()?;
+    let length = path.as_os_str().len();
+    if length > LONGEST {
+        bail!(
+            "--api {shown}: {length} bytes are too long for a Unix socket: {LONGEST} at the most"
+        );
+    }
     if let Some(parent) = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())

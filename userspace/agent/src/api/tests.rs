@@ -171,6 +171,9 @@ async fn the_socket_is_given_to_a_group_by_name_or_number() {
         error.to_string().contains("there is no such group"),
         "{error}"
     );
+    let long = dir.path().join("x".repeat(120));
+    let error = bind(&long, None).unwrap_err().to_string();
+    assert!(error.contains("too long for a Unix socket: 107"), "{error}");
     let below = path.join("below/api.sock");
     let error = format!("{:#}", bind(&below, None).unwrap_err());
     assert!(

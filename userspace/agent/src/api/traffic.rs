@@ -39,8 +39,10 @@ struct TrafficParameters {
 
 /// What went through each service port and backend, and how packets ended. Counters only grow, for as long as
 /// the maps live; `monotonicNanoseconds` says when they were read.
-#[utoipa::path(get, path = "/v1/traffic", tag = "watching", params(TrafficParameters), responses(
-    (status = 200, body = TrafficReport), (status = "default", body = StatusError)))]
+#[utoipa::path(get, path = "/v1/traffic", tag = "watching", operation_id = "get_traffic",
+    params(TrafficParameters), responses(
+    (status = 200, body = TrafficReport, description = "counters since the maps were made"),
+    (status = "default", body = StatusError, description = super::failure::REFUSED)))]
 async fn traffic(
     State(api): State<Api>,
     parameters: Result<Parameters<TrafficParameters>, QueryRejection>,

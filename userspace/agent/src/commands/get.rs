@@ -131,8 +131,17 @@ async fn list<T: Listed>(path: &str, args: &Args) -> Result<(), Failure> {
     if args.watch {
         return watch::follow(&args.agent.api, path, args.output, &wanted, rows).await;
     }
-    wanted.all_found(&rows)?;
-    let list = List { items: rows };
+    let found = wanted.all_found(&rows);
+    if rows.is_empty() {
+        found?;
+        return print(args, List { items: rows });
+    }
+    // What is there is shown, as kubectl does.
+    print(args, List { items: rows })?;
+    found
+}
+
+fn print<T: Listed>(args: &Args, list: List<T>) -> Result<(), Failure> {
     show::print(&match args.output {
         Output::Table => show::render(&list.items, false, show::screen()),
         Output::Wide => show::render(&list.items, true, show::screen()),

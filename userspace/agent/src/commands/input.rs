@@ -62,6 +62,12 @@ impl Files {
             }
         }
         if input.items.is_empty() && input.errors.is_empty() {
+            if self.filename.iter().all(|path| path == Path::new("-")) {
+                return Err(anyhow::anyhow!(
+                    "no objects on stdin: it was empty, or held nothing but comments"
+                )
+                .into());
+            }
             return Err(anyhow::anyhow!(
                 "no objects in {}: files end in .yaml, .yml or .json",
                 shown(&self.filename)
@@ -101,7 +107,7 @@ impl Files {
     fn take(&self, input: &mut Input, judge: &mut Store, name: &str, text: &str) {
         for problem in judge.replace_file(name, manifest::parse(name, text)) {
             match problem.severity {
-                Severity::Error => input.errors.push(problem.to_string()),
+                Severity::Error => input.errors.push(refused(&problem)),
                 Severity::Warning => input.warnings.push(problem.to_string()),
                 Severity::Note => self.note(input, &problem),
             }
@@ -123,8 +129,8 @@ impl Files {
         if self.skip_unknown {
             input.warnings.push(problem.to_string());
         } else {
-            let reason = "; leave it out, or say --skip-unknown";
-            input.errors.push(format!("{problem}{reason}"));
+            let reason = "leave it out, or say --skip-unknown";
+            input.errors.push(format!("{}: {reason}", refused(problem)));
         }
     }
 }
@@ -143,6 +149,14 @@ impl Input {
         }
         Err(anyhow::anyhow!("{last}; nothing was changed").into())
     }
+}
+
+/// Without what becomes of it in a directory that is watched: here nothing is left out, all of it is refused.
+fn refused(problem: &Problem) -> String {
+    let told = problem.to_string();
+    let fates = [" and was skipped", "; ignored", "; this one is ignored"];
+    let fate = fates.into_iter().find_map(|fate| told.strip_suffix(fate));
+    fate.map_or_else(|| told.clone(), str::to_owned)
 }
 
 /// `None`: it is no object that could be stored, which is told elsewhere.

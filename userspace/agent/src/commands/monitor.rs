@@ -4,11 +4,12 @@ mod line;
 
 use std::{future::pending, pin::pin, time::Duration};
 
+use anyhow::Context as _;
 use clap::{ValueEnum, builder::PossibleValuesParser};
 use tidegate_abi::Reason;
 use tidegate_api::{EventLine, client};
 use tokio::{
-    signal::ctrl_c,
+    signal::unix::{SignalKind, signal},
     time::{Instant, sleep_until},
 };
 
@@ -89,7 +90,9 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 }
 
 async fn follow(args: &Args, path: &str) -> Result<(), Failure> {
-    let mut stopped = pin!(ctrl_c());
+    let handled = |kind| signal(kind).context("cannot handle signals");
+    let mut interrupted = handled(SignalKind::interrupt())?;
+    let mut terminated = handled(SignalKind::terminate())?;
     let mut lines = client::follow(&args.agent.api, path).await?;
     let is_for_people = args.output == Format::Table;
     if is_for_people {
@@ -108,7 +111,8 @@ async fn follow(args: &Args, path: &str) -> Result<(), Failure> {
     while left > 0 {
         let line: Option<EventLine> = tokio::select! {
             line = lines.next() => line?,
-            _interrupted = &mut stopped => return Ok(()),
+            _signal = interrupted.recv() => return Ok(()),
+            _signal = terminated.recv() => return Ok(()),
             () = &mut over => return Ok(()),
         };
         let Some(line) = line else {

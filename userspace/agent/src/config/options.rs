@@ -76,7 +76,7 @@ pub(crate) struct Options {
     #[arg(long, env = "TIDEGATE_LB_POOL", value_name = "CIDR|A-B", value_delimiter = ',', num_args = 1..)]
     #[serde(deserialize_with = "list")]
     pub(crate) lb_pool: Vec<Pool>,
-    /// Blocks that pods' addresses come from; shown by `status`, not yet used by the data path
+    /// Blocks that pods' addresses come from: a client at an uplink or in a tunnel with such an address counts as a pod [default: none]
     #[arg(long, env = "TIDEGATE_POD_CIDR", value_name = "CIDR", value_delimiter = ',', num_args = 1..)]
     #[serde(deserialize_with = "list")]
     pub(crate) pod_cidr: Vec<Cidr>,

@@ -97,7 +97,7 @@ impl Collector for State {
         } = &self.sources;
         self.agent(&mut sheet)?;
         let census = Arc::clone(&census.borrow());
-        sections::tables(&mut sheet, &census)?;
+        sections::tables(&mut sheet, &census, &self.sources.vitals.planned())?;
         match traffic::read(&**gauges, names, &census, *series_max) {
             Ok(readings) => {
                 sections::reasons(&mut sheet, &readings.reasons)?;

@@ -12,13 +12,26 @@ use super::{
 };
 use crate::census::Census;
 
-/// What the sweeping thread saw on its last walk.
-pub(super) fn tables(sheet: &mut Sheet<'_>, census: &Census) -> fmt::Result {
-    let maps = || census.maps.iter();
-    let used = maps().filter_map(|(name, used, _)| Some(([("map", &**name)], (*used)?)));
+/// What the sweeping thread saw on its last walk, and how full the planner has made the other maps.
+pub(super) fn tables(
+    sheet: &mut Sheet<'_>,
+    census: &Census,
+    planned: &[(&'static str, u32, u32)],
+) -> fmt::Result {
+    let maps = || {
+        let counted = census
+            .maps
+            .iter()
+            .map(|(name, used, capacity)| (&**name, *used, *capacity));
+        let planned = planned
+            .iter()
+            .map(|(name, used, capacity)| (*name, Some(*used), *capacity));
+        counted.chain(planned)
+    };
+    let used = maps().filter_map(|(name, used, _)| Some(([("map", name)], used?)));
     let help = "Entries of a map that are used.";
     sheet.gauges(Head("tidegate_map_entries", None, help), used)?;
-    let room = maps().map(|(name, _, capacity)| ([("map", &**name)], *capacity));
+    let room = maps().map(|(name, _, capacity)| ([("map", name)], capacity));
     let help = "Entries that a map has room for.";
     sheet.gauges(Head("tidegate_map_capacity", None, help), room)?;
     let living = [Family::V4, Family::V6]

@@ -137,6 +137,9 @@ fn living_flows_come_from_the_census() {
     scene.shows("tidegate_flows_active{family=\"IPv4\"} 4");
     scene.shows("tidegate_map_entries{map=\"flows4\"} 8");
     scene.shows("tidegate_map_capacity{map=\"flows4\"} 1024");
+    scene.vitals().set_planned([("slots", 3, 9)]);
+    scene.shows("tidegate_map_entries{map=\"slots\"} 3");
+    scene.shows("tidegate_map_capacity{map=\"slots\"} 9");
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub(crate) struct Vitals {
     api_requests: Labelled<Request, Counter>,
     probes: [Labelled<Code, Counter>; 2],
     devices: Mutex<Arc<[DeviceRow]>>,
+    /// Name, entries used and capacity of the maps that the planner fills.
+    planned: Mutex<Vec<(&'static str, u32, u32)>>,
     /// Why the port for metrics is not open; `None`: it is, or is not wanted.
     problem: Mutex<Option<String>>,
 }
@@ -94,6 +96,7 @@ impl Default for Vitals {
             api_requests: Labelled::default(),
             probes: Default::default(),
             devices: Mutex::new(Arc::default()),
+            planned: Mutex::default(),
             problem: Mutex::default(),
         };
         // A series that is not there before its first event hides that event from rates.
@@ -185,6 +188,16 @@ impl Vitals {
     pub(super) fn devices(&self) -> Arc<[DeviceRow]> {
         let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&devices)
+    }
+
+    /// How full the maps are whose entries only the planner can count.
+    pub(crate) fn set_planned(&self, maps: impl Into<Vec<(&'static str, u32, u32)>>) {
+        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = maps.into();
+    }
+
+    pub(super) fn planned(&self) -> Vec<(&'static str, u32, u32)> {
+        let planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+        planned.clone()
     }
 
     /// Somebody asked the local API, and this was the answer's status code.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tidegate_api::Cause;
 use tidegate_control::{Kind, Object, ObjectKey, Problem, Severity, manifest, validate};
 
-use super::document;
+use super::{document, write::Unknown};
 
 /// An object and where it stands in the body, such as `items[3]`; empty: it is the body.
 #[derive(Clone, Debug)]
@@ -38,11 +38,11 @@ pub(super) struct Checked {
     pub(super) refused: Vec<Cause>,
 }
 
-/// Checks everything. With `is_strict`, an unknown field is a reason to refuse.
+/// Checks everything.
 pub(super) fn check(
     items: Vec<Item>,
     node_ports: &RangeInclusive<u16>,
-    is_strict: bool,
+    unknown: Unknown,
 ) -> Checked {
     let mut checked = Checked::default();
     let mut places: HashMap<ObjectKey, String> = HashMap::new();
@@ -52,17 +52,18 @@ pub(super) fn check(
             continue;
         };
         let key = object.key.clone();
-        let list = if is_strict {
-            checked.refused.extend(
+        match unknown {
+            Unknown::Strict => checked.refused.extend(
                 problems
                     .iter()
                     .map(|it| cause(path, it, "FieldValueInvalid")),
-            );
-            &mut Vec::new()
-        } else {
-            &mut checked.warnings
-        };
-        list.extend(problems.iter().map(|problem| line(path, problem)));
+            ),
+            Unknown::Warn => {
+                let lines = problems.iter().map(|problem| line(path, problem));
+                checked.warnings.extend(lines);
+            }
+            Unknown::Ignore => {}
+        }
         match validate::check(&object, node_ports) {
             Ok(warnings) => {
                 let told = warnings.iter().filter(|it| it.severity > Severity::Note);

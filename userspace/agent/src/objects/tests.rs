@@ -93,7 +93,7 @@ fn order(what: What, items: Vec<Value>) -> Order {
         what,
         items: items.collect(),
         is_dry: false,
-        is_strict: false,
+        unknown: Unknown::Warn,
     }
 }
 
@@ -242,8 +242,13 @@ async fn unknown_fields_are_told_and_refused_only_on_request() {
         warning.starts_with("items[0]: Service default/a: spec.externalTraficPolicy: "),
         "{warning}"
     );
+    let mut silent = order(What::Apply, vec![odd.clone()]);
+    silent.unknown = Unknown::Ignore;
+    silent.is_dry = true;
+    let outcome = world.objects.write(silent).await.unwrap();
+    assert_eq!(outcome.warnings, Vec::<String>::new());
     let mut strict = order(What::Apply, vec![odd]);
-    strict.is_strict = true;
+    strict.unknown = Unknown::Strict;
     let refusal = world.objects.write(strict).await.unwrap_err();
     assert!(
         matches!(refusal, Refusal::Invalid(causes) if causes[0].field == "items[0].spec.externalTraficPolicy")

@@ -48,8 +48,19 @@ pub(crate) struct Order {
     pub(crate) items: Vec<Item>,
     /// Only say what it would do.
     pub(crate) is_dry: bool,
-    /// Refuse unknown fields.
-    pub(crate) is_strict: bool,
+    pub(crate) unknown: Unknown,
+}
+
+/// What becomes of unknown fields, in Kubernetes' words (`fieldValidation`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Unknown {
+    /// They are told, and left out.
+    #[default]
+    Warn,
+    /// They are a reason to refuse.
+    Strict,
+    /// They are left out, and nobody is told.
+    Ignore,
 }
 
 /// What was done.
@@ -144,7 +155,7 @@ impl Objects {
         let checked = input::check(
             std::mem::take(&mut order.items),
             &self.0.node_ports,
-            order.is_strict,
+            order.unknown,
         );
         if checked.refused.is_empty() {
             Ok((checked.objects, checked.warnings))

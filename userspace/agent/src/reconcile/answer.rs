@@ -5,7 +5,7 @@ mod explain;
 mod flows;
 mod status;
 
-use tidegate_abi::{Address, Frontend, FrontendKey, Ip4, Ip6, frontend::flags};
+use tidegate_abi::{Address, BackendId, Family, Frontend, FrontendKey, Ip4, Ip6, frontend::flags};
 use tidegate_control::{PortKey, ServicePort, view::ServiceView};
 use tidegate_loader::Error;
 
@@ -74,11 +74,24 @@ impl<K: Kernel> Reconciler<K> {
     }
 
     fn backends(&self) -> Result<Vec<BackendRow>, Error> {
-        let v4 = backend_rows::<Ip4, K>(&self.kernel)?;
-        Ok(v4
-            .into_iter()
-            .chain(backend_rows::<Ip6, K>(&self.kernel)?)
-            .collect())
+        let mut v4 = backend_rows::<Ip4, K>(&self.kernel)?;
+        let mut v6 = backend_rows::<Ip6, K>(&self.kernel)?;
+        self.name_owners(Family::V4, &mut v4);
+        self.name_owners(Family::V6, &mut v6);
+        v4.append(&mut v6);
+        Ok(v4)
+    }
+
+    /// The maps do not say whose a backend is; who gave out its id does.
+    fn name_owners(&self, family: Family, rows: &mut [BackendRow]) {
+        for row in rows {
+            let owner = self.planner.backend_owner(family, BackendId(row.id));
+            if let Some(key) = owner.and_then(|service| self.name(service)) {
+                row.namespace.clone_from(&key.namespace);
+                row.service.clone_from(&key.service);
+                row.port_name.clone_from(&key.port_name);
+            }
+        }
     }
 
     /// The service port with this id.
@@ -146,6 +159,9 @@ fn backend_rows<A: Address, K: Maps<A>>(kernel: &K) -> Result<Vec<BackendRow>, E
         id,
         address: backend.addr.to_ip(),
         port: backend.port.get(),
+        namespace: String::new(),
+        service: String::new(),
+        port_name: String::new(),
         node_local: backend.is_local(),
         generation: backend.generation,
         state: if backend.serves(backend.generation) {

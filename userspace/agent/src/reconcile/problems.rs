@@ -19,6 +19,8 @@ pub(super) struct Problems {
     /// What does not fit into the maps.
     pub(super) planned: Vec<String>,
     pub(super) devices: Vec<String>,
+    /// Other tidegates at the same devices.
+    pub(super) beside: Vec<String>,
     /// Service ranges that cannot be told to the data path.
     pub(super) ranges: Vec<String>,
     /// Ports for health checks that cannot be opened.
@@ -64,6 +66,7 @@ impl Problems {
             &self.compiled,
             &self.planned,
             &self.devices,
+            &self.beside,
             &self.ranges,
             &self.health,
         ];

@@ -424,6 +424,7 @@ fn questions_are_answered_from_sources_and_maps() {
         panic!()
     };
     assert_eq!(backends.items.len(), 2);
+    assert!(backends.items.iter().all(|it| !it.service.is_empty()));
     let Ok(Answer::Status(status)) = agent.answer(Question::Status) else {
         panic!()
     };

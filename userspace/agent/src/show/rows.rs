@@ -46,7 +46,17 @@ fn port(number: u16, name: &str) -> String {
     if name.is_empty() {
         number.to_string()
     } else {
-        format!("{number}/{name}")
+        // Not with a slash: a port is often called `tcp`, and `53/tcp` would say a protocol.
+        format!("{number}({name})")
+    }
+}
+
+/// A service port as everything calls it.
+fn of_service(namespace: &str, service: &str, port_name: &str) -> String {
+    match (service, port_name) {
+        ("", _) => or_none(None::<&str>),
+        (service, "") => format!("{namespace}/{service}"),
+        (service, name) => format!("{namespace}/{service}:{name}"),
     }
 }
 
@@ -62,7 +72,7 @@ impl Row for ServiceRow {
     const COLUMNS: &'static [Column] = &[
         Column::new("NAMESPACE").down_to(9),
         Column::new("NAME").down_to(16),
-        Column::new("PORT").down_to(8),
+        Column::new("PORT(NAME)").down_to(10),
         Column::new("PROTO"),
         Column::new("CLUSTER-IP").rank(1),
         Column::new("NODE-PORT").rank(3),
@@ -129,7 +139,7 @@ impl Row for EndpointRow {
     const COLUMNS: &'static [Column] = &[
         Column::new("NAMESPACE").down_to(9).rank(3),
         Column::new("SERVICE").down_to(14),
-        Column::new("PORT").down_to(8).rank(2),
+        Column::new("PORT(NAME)").down_to(10).rank(2),
         Column::new("PROTO").rank(4),
         Column::new("ADDRESS"),
         Column::new("NODE").down_to(8).rank(1),
@@ -199,11 +209,7 @@ impl Row for FrontendRow {
     ];
 
     fn cells(&self) -> Vec<Cell> {
-        let service = match (self.service.as_str(), self.port_name.as_str()) {
-            ("", _) => "<none>".to_owned(),
-            (service, "") => format!("{}/{service}", self.namespace),
-            (service, name) => format!("{}/{service}:{name}", self.namespace),
-        };
+        let service = of_service(&self.namespace, &self.service, &self.port_name);
         // The clusterIP itself has neither port nor protocol.
         let star = |text: String| if self.port == 0 { "*".to_owned() } else { text };
         vec![
@@ -244,6 +250,7 @@ impl Row for BackendRow {
         Column::new("ID"),
         Column::new("ADDRESS"),
         Column::new("PORT"),
+        Column::new("SERVICE").down_to(16),
         Column::new("NODE-LOCAL").rank(2),
         Column::new("GENERATION").rank(1),
         Column::new("STATE"),
@@ -254,6 +261,7 @@ impl Row for BackendRow {
             self.id.to_string().into(),
             self.address.to_string().into(),
             self.port.to_string().into(),
+            of_service(&self.namespace, &self.service, &self.port_name).into(),
             yes(self.node_local).into(),
             self.generation.to_string().into(),
             self.state.as_str().into(),
@@ -262,8 +270,13 @@ impl Row for BackendRow {
 }
 
 impl Listed for BackendRow {
+    fn namespace(&self) -> Option<&str> {
+        // Of one that has retired nobody knows whose it was.
+        (!self.service.is_empty()).then_some(&self.namespace)
+    }
+
     fn is_called(&self, name: &str) -> bool {
-        self.id.to_string() == name || is_address(self.address, name)
+        self.service == name || self.id.to_string() == name || is_address(self.address, name)
     }
 
     fn identity(&self) -> String {

@@ -57,9 +57,9 @@ fn services() -> Vec<ServiceRow> {
 fn services_at_80_columns_lose_what_matters_least() {
     assert_eq!(
         render(&services(), false, columns(80)),
-        "NAMESPACE      NAME              PORT          PROTO  CLUSTER-IP       ENDPOINTS\n\
-         default        web               80/http       TCP    10.96.0.10       1/2\n\
-         observability  a-collector-wit…  4317/otlp-g…  TCP    fd00:96::1:2345  3/3\n"
+        "NAMESPACE      NAME              PORT(NAME)    PROTO  CLUSTER-IP       ENDPOINTS\n\
+         default        web               80(http)      TCP    10.96.0.10       1/2\n\
+         observability  a-collector-wit…  4317(otlp-g…  TCP    fd00:96::1:2345  3/3\n"
     );
 }
 
@@ -67,9 +67,9 @@ fn services_at_80_columns_lose_what_matters_least() {
 fn services_at_200_columns_are_whole() {
     assert_eq!(
         render(&services(), false, columns(200)),
-        "NAMESPACE      NAME                          PORT            PROTO  CLUSTER-IP       NODE-PORT  ENDPOINTS  EXTERNAL-IP\n\
-         default        web                           80/http         TCP    10.96.0.10       <none>     1/2        192.0.2.1\n\
-         observability  a-collector-with-a-long-name  4317/otlp-grpc  TCP    fd00:96::1:2345  30317      3/3        192.0.2.1\n"
+        "NAMESPACE      NAME                          PORT(NAME)       PROTO  CLUSTER-IP       NODE-PORT  ENDPOINTS  EXTERNAL-IP\n\
+         default        web                           80(http)         TCP    10.96.0.10       <none>     1/2        192.0.2.1\n\
+         observability  a-collector-with-a-long-name  4317(otlp-grpc)  TCP    fd00:96::1:2345  30317      3/3        192.0.2.1\n"
     );
 }
 

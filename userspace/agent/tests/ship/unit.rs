@@ -61,3 +61,15 @@ fn the_unit_does_not_close_the_bpffs_for_good() {
     assert!(!unit.lines().any(closes));
     assert!(setting("ReadOnlyPaths").contains(&"/proc/sys".to_owned()));
 }
+
+#[test]
+fn nothing_of_the_node_waits_for_the_agent() {
+    // With Type=notify whoever is ordered after it waits for `ready`, which waits for the API server; kubeadm's
+    // is a static pod, started by the kubelet, started by its container runtime.
+    let unit = text(FILE);
+    let holds_up = |line: &str| line.starts_with("Before=") || line.starts_with("RequiredBy=");
+    let found: Vec<&str> = unit.lines().filter(|line| holds_up(line)).collect();
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(setting("Type"), ["notify"]);
+    assert_eq!(setting("WantedBy"), ["multi-user.target"]);
+}

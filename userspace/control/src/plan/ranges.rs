@@ -73,6 +73,11 @@ impl Ranges {
         }
     }
 
+    /// How many slots nobody uses or has just used.
+    pub(super) fn room(&self) -> u32 {
+        self.free.values().sum()
+    }
+
     /// Whether a table found in the maps may be kept.
     pub(super) fn is_found(&self, pool: &Pool) -> bool {
         self.found.contains(pool)

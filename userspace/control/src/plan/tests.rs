@@ -196,6 +196,32 @@ fn an_endpoint_that_moves_to_this_node_keeps_its_flows() {
 }
 
 #[test]
+fn the_arrays_are_as_full_as_what_was_given_out_and_rests() {
+    let limits = Limits {
+        slots: 10,
+        backends: 8,
+        ..ROOM
+    };
+    let mut planner = Planner::adopt(Image::default(), limits);
+    let used = |planner: &Planner| planner.map_use().map(|(_, used, _)| used);
+    assert_eq!(used(&planner), [0, 0, 0]);
+    let _first = planner.plan(&desired4(vec![four("a", 1, &[1, 2])]));
+    let [ids4, ids6, slots] = used(&planner);
+    assert_eq!((ids4, ids6), (2, 0));
+    assert!(slots >= 2, "{slots}");
+    assert_eq!(
+        planner.map_use().map(|(name, _, room)| (name, room)),
+        [("backends4", 8), ("backends6", 8), ("slots", 10)]
+    );
+    let adopted = Planner::adopt(planner.image().clone(), limits);
+    assert_eq!(used(&adopted), [2, 0, slots]);
+    for _ in 0..4 {
+        let _empty = planner.plan(&Desired::default());
+    }
+    assert_eq!(used(&planner), [0, 0, 0]);
+}
+
+#[test]
 fn what_does_not_fit_is_named_and_the_rest_works() {
     for (limits, map) in [
         (Limits { slots: 4, ..ROOM }, "slots"),

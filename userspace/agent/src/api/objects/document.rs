@@ -12,8 +12,16 @@ use utoipa::{
     },
 };
 
-use super::{super::change::ChangeParameters, stream::WatchParameters};
+use super::{
+    super::{
+        change::{ChangeParameters, DeleteParameters},
+        failure::REFUSED,
+    },
+    stream::WatchParameters,
+};
 use tidegate_api::StatusError;
+
+const NOT_YET: &str = "stored; not in the maps yet";
 
 /// The path of a kind's collection, in which objects are made.
 pub(super) fn collection(kind: Kind, plural: &str) -> String {
@@ -40,15 +48,18 @@ pub(super) fn describe(document: &mut OpenApi, kind: Kind, plural: &str) {
     };
     if all != collection {
         let every = reads(&format!("List or watch every {name}"), &list);
+        let every = every.operation_id(Some(format!("list_all_{plural}")));
         add(&all, HttpMethod::Get, every);
     }
+    let id = |verb: &str| Some(format!("{verb}_{}", name.to_ascii_lowercase()));
     let here = reads(&format!("List or watch every {name} here"), &list);
-    let create = takes(writes(&format!("Create a {name}"), name), name);
-    let replace = takes(writes(&format!("Replace or create a {name}"), name), name);
-    let delete = writes(&format!("Delete a {name}"), "StatusError");
+    let here = here.operation_id(Some(format!("list_{plural}")));
+    let create = writes(&format!("Create a {name}"), name).operation_id(id("create"));
+    let replace = writes(&format!("Replace or create a {name}"), name).operation_id(id("replace"));
+    let delete = deletes(&format!("Delete a {name}")).operation_id(id("delete"));
     add(&collection, HttpMethod::Get, here);
     add(&collection, HttpMethod::Post, create);
-    let read = reads(&format!("Get or watch a {name}"), name);
+    let read = reads(&format!("Get or watch a {name}"), name).operation_id(id("get"));
     add(&one, HttpMethod::Get, read);
     add(&one, HttpMethod::Put, replace);
     add(&one, HttpMethod::Delete, delete);
@@ -70,9 +81,20 @@ fn reads(summary: &str, body: &str) -> OperationBuilder {
     answers(summary, body).parameters(Some(WatchParameters::into_params(query)))
 }
 
-/// An operation that writes.
-fn writes(summary: &str, body: &str) -> OperationBuilder {
-    answers(summary, body).parameters(Some(ChangeParameters::into_params(query)))
+/// An operation that takes an object of this type, and answers what became of it.
+fn writes(summary: &str, name: &str) -> OperationBuilder {
+    let body = RequestBodyBuilder::new().content("application/json", content(name));
+    answers(summary, name)
+        .response("201", answer("it was not there before", name))
+        .response("202", answer(NOT_YET, name))
+        .parameters(Some(ChangeParameters::into_params(query)))
+        .request_body(Some(body.required(Some(Required::True)).build()))
+}
+
+fn deletes(summary: &str) -> OperationBuilder {
+    answers(summary, "StatusError")
+        .response("202", answer(NOT_YET, "StatusError"))
+        .parameters(Some(DeleteParameters::into_params(query)))
 }
 
 fn answers(summary: &str, body: &str) -> OperationBuilder {
@@ -80,13 +102,7 @@ fn answers(summary: &str, body: &str) -> OperationBuilder {
         .tag("objects")
         .summary(Some(summary))
         .response("200", answer("done", body))
-        .response("default", answer("refused", "StatusError"))
-}
-
-/// The operation, with a body of this type.
-fn takes(operation: OperationBuilder, name: &str) -> OperationBuilder {
-    let body = RequestBodyBuilder::new().content("application/json", content(name));
-    operation.request_body(Some(body.required(Some(Required::True)).build()))
+        .response("default", answer(REFUSED, "StatusError"))
 }
 
 fn query() -> Option<ParameterIn> {

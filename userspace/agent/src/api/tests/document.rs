@@ -102,6 +102,55 @@ fn parameters_in_paths_are_described() {
     }
 }
 
+/// Every operation of a document, with its place.
+fn operations(document: &Value) -> Vec<(String, &Value)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths
+        .flat_map(|(path, item)| {
+            let item = item.as_object().unwrap();
+            item.iter()
+                .map(move |(method, operation)| (format!("{method} {path}"), operation))
+        })
+        .collect()
+}
+
+#[test]
+fn every_operation_has_an_id_of_its_own_and_every_response_is_described() {
+    let document = document();
+    let mut ids = BTreeSet::new();
+    let operations = operations(&document);
+    assert!(operations.len() > 40, "{}", operations.len());
+    for (place, operation) in operations {
+        let id = operation["operationId"].as_str().unwrap_or_default();
+        assert!(!id.is_empty(), "{place} has no operationId");
+        assert!(ids.insert(id), "{place}: {id} is another operation's");
+        let responses = operation["responses"].as_object().unwrap();
+        assert!(!responses.is_empty(), "{place} answers nothing");
+        for (status, response) in responses {
+            // Without one the document is no OpenAPI 3.1, and generators of clients refuse it as a whole.
+            let said = response["description"].as_str().unwrap_or_default();
+            assert!(!said.is_empty(), "{place}: {status} is not described");
+        }
+    }
+}
+
+#[test]
+fn only_deletions_offer_to_ignore_what_is_missing() {
+    let document = document();
+    let offers: Vec<String> = operations(&document)
+        .into_iter()
+        .filter(|(_, operation)| {
+            operation["parameters"]
+                .to_string()
+                .contains("ignoreNotFound")
+        })
+        .map(|(place, _)| place)
+        .collect();
+    let is_deletion = |place: &String| place.starts_with("delete ") || place == "post /v1/delete";
+    assert!(offers.iter().all(is_deletion), "{offers:?}");
+    assert_eq!(offers.len(), 5, "{offers:?}");
+}
+
 #[tokio::test]
 async fn the_document_is_served() {
     let dir = tempfile::tempdir().unwrap();

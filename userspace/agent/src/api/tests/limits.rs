@@ -165,6 +165,84 @@ async fn more_connections_than_allowed_are_told_to_come_again_and_may() {
     }
 }
 
+/// The head of a request, and the first byte of its body.
+const HALF: &str = "PUT /v1/snapshot HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n{";
+
+#[tokio::test]
+async fn bodies_that_do_not_come_keep_nobody_out_for_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = server::Limits {
+        connections: 2,
+        body: Duration::from_secs(2),
+        ..server::Limits::default()
+    };
+    let (_socket, path) = serve_with(dir.path(), limits);
+    let begun = std::time::Instant::now();
+    let mut stuck = Vec::new();
+    for _ in 0..2 {
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        stream.write_all(HALF.as_bytes()).await.unwrap();
+        stuck.push(stream);
+    }
+    let deadline = begun + Duration::from_secs(60);
+    let mut refusals = Vec::new();
+    while let Err(error) = client::get::<serde_json::Value>(&path, "/v1/services").await {
+        assert!(std::time::Instant::now() < deadline, "{error}");
+        refusals.push(error);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!refusals.is_empty(), "nobody was kept out");
+    for error in refusals {
+        let text = error.to_string();
+        let is_full = matches!(error, client::Error::Refused { status: 503, .. });
+        assert!(is_full && text.contains("2 connections are open"), "{text}");
+    }
+    for mut stream in stuck {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        check(&answer, 408, "too slowly: 1 bytes in");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_now_and_then_is_no_progress() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = server::Limits {
+        body: Duration::from_secs(1),
+        ..server::Limits::default()
+    };
+    let (_socket, path) = serve_with(dir.path(), limits);
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    stream.write_all(HALF.as_bytes()).await.unwrap();
+    // Ten times as long as it may take, each pause shorter than the limit.
+    for _ in 0..40 {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        if stream.write_all(b" ").await.is_err() {
+            break;
+        }
+    }
+    let mut answer = String::new();
+    let _reset = stream.read_to_string(&mut answer).await;
+    check(&answer, 408, "too slowly");
+}
+
+#[tokio::test]
+async fn who_is_turned_away_with_a_large_body_reads_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = server::Limits {
+        connections: 0,
+        ..server::Limits::default()
+    };
+    let (_socket, path) = serve_with(dir.path(), limits);
+    let body = "x".repeat(8 << 20);
+    for _ in 0..10 {
+        let answer =
+            client::send::<_, serde_json::Value>(&path, Method::PUT, "/v1/snapshot", &body);
+        let error = answer.await.unwrap_err().to_string();
+        assert!(error.contains("0 connections are open"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn who_reads_nothing_is_hung_up_on() {
     let dir = tempfile::tempdir().unwrap();

@@ -3,11 +3,11 @@
 use std::{fs, path::Path, process::Command};
 
 use super::{finding::Finding, rules};
-use crate::config::Config;
+use crate::{config::Config, others};
 
 /// What others have left or use.
 pub(super) fn findings(config: &Config) -> Vec<Finding> {
-    vec![kube_proxy(), pins(&config.bpffs)]
+    vec![kube_proxy(), pins(&config.bpffs), beside(&config.bpffs)]
 }
 
 fn kube_proxy() -> Finding {
@@ -79,6 +79,21 @@ fn ipvs() -> Option<String> {
         })
         .count();
     (services > 0).then(|| format!("{services} virtual servers of IPVS"))
+}
+
+/// Whether a tidegate with other pins is at the devices, running or left behind.
+fn beside(bpffs: &Path) -> Finding {
+    let finding = Finding::optional(
+        "no other tidegate at the devices",
+        "both translate the same packets, and neither knows of the other's flows",
+    )
+    .remedy("`tidegate detach` with its --bpffs, after its agent has stopped");
+    let found = others::lines(&tidegate_loader::others(bpffs), bpffs);
+    if found.is_empty() {
+        finding.ok("none")
+    } else {
+        finding.missing(found.join("; "))
+    }
 }
 
 /// Whether a tidegate runs with these pins, or has left some.

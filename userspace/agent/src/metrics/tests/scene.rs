@@ -208,6 +208,7 @@ impl Scene {
         self.vitals.synced(Duration::from_millis(3));
         self.vitals.waited(Duration::from_millis(3));
         self.vitals.api_answered("GET", 200);
+        self.vitals.set_planned([("slots", 3, 9)]);
         self.vitals
             .set_devices(vec![tidegate_api::DeviceRow::default()]);
         let mut census = Census::default();

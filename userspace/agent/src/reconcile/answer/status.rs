@@ -17,7 +17,7 @@ impl<K: Kernel> Reconciler<K> {
             .chain(super::backend_rows::<Ip6, K>(&self.kernel)?)
             .filter(|backend| backend.state == "serving");
         let image = self.planner.image();
-        let maps = self.kernel.map_use()?.into_iter();
+        let maps = self.map_rows()?;
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             node: NodeRow {
@@ -44,13 +44,7 @@ impl<K: Kernel> Reconciler<K> {
             frontends: image.v4.frontends.len() + image.v6.frontends.len(),
             backends: serving.count(),
             local_pods: self.pods.len(),
-            maps: maps
-                .map(|(name, used, capacity)| MapRow {
-                    name,
-                    used,
-                    capacity,
-                })
-                .collect(),
+            maps,
             counters: counters(&self.kernel.counters()?),
             problems: self.problems.all(),
         })
@@ -58,6 +52,20 @@ impl<K: Kernel> Reconciler<K> {
 }
 
 impl<K: Kernel> Reconciler<K> {
+    /// Those that the kernel can count, and those that the planner fills, by name.
+    fn map_rows(&self) -> Result<Vec<MapRow>, Error> {
+        let planned = self.planner.map_use().into_iter();
+        let planned = planned.map(|(name, used, capacity)| (name.to_owned(), Some(used), capacity));
+        let mut rows: Vec<_> = self.kernel.map_use()?.into_iter().chain(planned).collect();
+        rows.sort();
+        let row = |(name, used, capacity)| MapRow {
+            name,
+            used,
+            capacity,
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
     fn source_rows(&self) -> Vec<SourceRow> {
         let all = self.sources.iter();
         all.map(|source| SourceRow {

@@ -10,7 +10,7 @@ use tidegate_abi::{
     Backend, BackendId, Counter, Device, Flow, FlowKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod,
     Settings, SourceRangeKey,
 };
-use tidegate_loader::{Attach, Attached, DataPath, Error, Role};
+use tidegate_loader::{Attach, Attached, DataPath, Error, Other, Role};
 
 use crate::kernel::{FlowRecord, Kernel, Maps};
 
@@ -97,6 +97,9 @@ impl Kernel for Fake {
         Ok(())
     }
     fn lost_devices(&self) -> Vec<String> {
+        Vec::new()
+    }
+    fn others(&self) -> Vec<Other> {
         Vec::new()
     }
     fn repair_cgroup(&mut self) -> Result<bool, Error> {
