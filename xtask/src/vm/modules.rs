@@ -64,9 +64,12 @@ impl Order {
             return Ok(());
         };
         let needs = needs(&content).with_context(|| format!("module {name}"))?;
+        let missing = self.missing.len();
         for other in needs {
             self.add(&other, built_in, read)?;
         }
+        // Wishes (`softdep`) may go by names that no file has; what is truly needed fails when it is put in.
+        self.missing.truncate(missing);
         self.modules.push(Module { name, content });
         Ok(())
     }

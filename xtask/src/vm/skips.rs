@@ -14,7 +14,31 @@ pub(super) struct Skip {
     pub(super) why: &'static str,
 }
 
-const SKIPS: &[Skip] = &[];
+/// Linux 6.6.
+const TCX: &str = "looks at tcx links; filters on clsact are shown by the end-to-end scenes";
+const BEFORE_TCX: &[Kernel] = &[Kernel::V5_10, Kernel::V6_1];
+
+const fn wants_tcx(test: &'static str) -> Skip {
+    Skip {
+        floor: Floor::Kernel,
+        test,
+        kernels: BEFORE_TCX,
+        why: TCX,
+    }
+}
+
+const SKIPS: &[Skip] = &[
+    wants_tcx("again::a_second_attach_keeps_the_links"),
+    wants_tcx("again::after_a_restart_the_new_programs_take"),
+    wants_tcx("again::another_role_is_another_program"),
+    wants_tcx("again::without_xdp_in_the_mode"),
+    wants_tcx("again::another_mode_moves_xdp"),
+    wants_tcx("attach::each_role_and_mode_gets_its_hooks"),
+    wants_tcx("attach::only_while_this_host_has_backends"),
+    wants_tcx("attach::after_a_restart_an_egress_program"),
+    wants_tcx("lost::rule_5_1_11_a_program_whose_link"),
+    wants_tcx("start::detach_all_takes_links_and_maps"),
+];
 
 /// What a kernel is spared on a floor.
 pub(super) fn of(kernel: Kernel, floor: Floor) -> Vec<&'static Skip> {
