@@ -98,6 +98,13 @@ impl Ranges {
         self.found.clear();
     }
 
+    /// No table uses the range any more: it begins to rest.
+    pub(super) fn release(&mut self, pool: Pool) {
+        if pool.len > 0 && self.used.remove(&pool.start).is_some() {
+            self.resting.push_back((self.turn, pool));
+        }
+    }
+
     fn merge_free(&mut self, pool: Pool) {
         let Pool { mut start, mut len } = pool;
         if let Some((&before, &before_len)) = self.free.range(..start).next_back()
