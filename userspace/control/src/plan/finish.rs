@@ -17,8 +17,8 @@ impl Planner {
     /// Removes frontends and source ranges, retires backends, lets ranges rest, and forgets service ports
     /// that are gone.
     pub(super) fn sweep(&mut self, markers: &Markers, draft: &mut Draft) {
-        self.sweep_family::<Ip4>(&markers.v4, draft);
-        self.sweep_family::<Ip6>(&markers.v6, draft);
+        self.sweep_family::<Ip4>(markers.v4, draft);
+        self.sweep_family::<Ip6>(markers.v6, draft);
         let live: HashSet<Pool> = placed::<Ip4>(self)
             .flat_map(Placed::pools)
             .chain(placed::<Ip6>(self).flat_map(Placed::pools))
