@@ -21,7 +21,7 @@ pub(crate) trait Kernel: Maps<Ip4> + Maps<Ip6> + Send + 'static {
     fn set_settings(&mut self, settings: &Settings) -> Result<(), Error>;
     fn set_device(&mut self, index: u32, device: Option<Device>) -> Result<(), Error>;
     fn known_devices(&self) -> Result<Vec<(u32, Device)>, Error>;
-    fn set_slots(&mut self, start: u32, ids: &[BackendId]) -> Result<(), Error>;
+    fn set_tables(&mut self, tables: &[(u32, &[BackendId])]) -> Result<(), Error>;
     fn slots(&self, len: u32) -> Result<Vec<BackendId>, Error>;
     fn clear_service_traffic(&mut self, id: u32) -> Result<(), Error>;
     fn counters(&self) -> Result<Vec<Counter>, Error>;
@@ -34,8 +34,9 @@ pub(crate) type FlowRecord<A> = (FlowKey<A>, Flow<A>);
 /// What exists once for each address family.
 pub(crate) trait Maps<A> {
     fn set_local_pod(&mut self, addr: A, pod: Option<LocalPod>) -> Result<(), Error>;
-    fn set_frontend(&mut self, key: FrontendKey<A>, value: Option<Frontend>) -> Result<(), Error>;
-    fn set_backend(&mut self, id: BackendId, value: Backend<A>) -> Result<(), Error>;
+    fn set_frontends(&mut self, entries: &[(FrontendKey<A>, Frontend)]) -> Result<(), Error>;
+    fn remove_frontends(&mut self, keys: &[FrontendKey<A>]) -> Result<(), Error>;
+    fn set_backends(&mut self, entries: &[(BackendId, Backend<A>)]) -> Result<(), Error>;
     fn set_source_range(&mut self, key: SourceRangeKey<A>, admitted: bool) -> Result<(), Error>;
     fn local_pods(&self) -> Result<Vec<(A, LocalPod)>, Error>;
     fn frontends(&self) -> Result<Vec<(FrontendKey<A>, Frontend)>, Error>;
@@ -82,8 +83,8 @@ impl Kernel for DataPath {
     fn known_devices(&self) -> Result<Vec<(u32, Device)>, Error> {
         self.known_devices()
     }
-    fn set_slots(&mut self, start: u32, ids: &[BackendId]) -> Result<(), Error> {
-        self.set_slots(start, ids)
+    fn set_tables(&mut self, tables: &[(u32, &[BackendId])]) -> Result<(), Error> {
+        self.set_tables(tables)
     }
     fn slots(&self, len: u32) -> Result<Vec<BackendId>, Error> {
         self.slots(len)
@@ -106,15 +107,20 @@ macro_rules! maps {
             fn set_local_pod(&mut self, addr: $family, pod: Option<LocalPod>) -> Result<(), Error> {
                 self.set_local_pod(addr, pod)
             }
-            fn set_frontend(
+            fn set_frontends(
                 &mut self,
-                key: FrontendKey<$family>,
-                value: Option<Frontend>,
+                entries: &[(FrontendKey<$family>, Frontend)],
             ) -> Result<(), Error> {
-                self.set_frontend(key, value)
+                self.set_frontends(entries)
             }
-            fn set_backend(&mut self, id: BackendId, value: Backend<$family>) -> Result<(), Error> {
-                self.set_backend(id, value)
+            fn remove_frontends(&mut self, keys: &[FrontendKey<$family>]) -> Result<(), Error> {
+                self.remove_frontends(keys)
+            }
+            fn set_backends(
+                &mut self,
+                entries: &[(BackendId, Backend<$family>)],
+            ) -> Result<(), Error> {
+                self.set_backends(entries)
             }
             fn set_source_range(
                 &mut self,

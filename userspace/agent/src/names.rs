@@ -1,15 +1,21 @@
 //! What the ids in the maps mean, for those who read maps without asking the reconcile loop.
 //!
 //! Counters, events and flows carry ids of service ports and backends. The loop publishes a snapshot after
-//! each plan; metrics, `monitor` and `top` look names up there, so that neither they nor the loop wait.
+//! each plan, which shares with the one before whatever did not change; metrics, `monitor` and `top` look names up there, so that neither they nor the loop wait.
 //! A backend that has left its service port keeps its name until the id is given to another one: flows
 //! to it may live on, and their counters should not lose their name first.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+mod chunks;
+
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
 use tidegate_abi::{Address, Backend, BackendId, Family};
-use tidegate_control::{Compiled, Planner, PortKey, plan::FamilyImage};
+use tidegate_control::{
+    Compiler, ObjectKey, Plan, Planner, PortKey, ServicePort, Write, plan::FamilyImage,
+};
 use tokio::sync::watch;
+
+use chunks::Chunks;
 
 /// How others see what the loop publishes: `reader.borrow().names` is the newest snapshot.
 pub(crate) type Reader = watch::Receiver<Published>;
@@ -24,14 +30,14 @@ pub(crate) struct Published {
     pub(crate) names: Arc<Names>,
 }
 
-/// Names of all ids at one moment.
-#[derive(Debug, Default)]
+/// Names of all ids at one moment. A copy costs little.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     /// Service ports by id; 0 is nobody's.
-    pub(crate) services: HashMap<u32, ServiceName>,
+    services: Chunks<ServiceName>,
     /// By backend id; ids that were never given out have no name.
-    backends4: Vec<Option<BackendName>>,
-    backends6: Vec<Option<BackendName>>,
+    backends4: Chunks<BackendName>,
+    backends6: Chunks<BackendName>,
 }
 
 /// A service port.
@@ -56,62 +62,123 @@ pub(crate) struct BackendName {
 }
 
 impl Names {
-    /// The names after a plan. `old`: what was published before it.
-    pub(crate) fn new(planner: &Planner, compiled: &Compiled, old: &Self) -> Self {
-        let services = compiled.ports.iter().filter_map(|port| {
+    /// The names after the first plan. `old`: what was published before it.
+    pub(crate) fn of_all(planner: &Planner, compiler: &Compiler, old: &Self) -> Self {
+        let mut names = Self::default();
+        for port in compiler.ports() {
+            names.name_service(planner, port);
+        }
+        let image = planner.image();
+        name_backends(&image.v4, planner, &old.backends4, &mut names.backends4);
+        name_backends(&image.v6, planner, &old.backends6, &mut names.backends6);
+        names
+    }
+
+    /// Takes in what a plan has changed, and what is told of these Services by now.
+    pub(crate) fn follow(
+        &mut self,
+        planner: &Planner,
+        compiler: &Compiler,
+        services: &BTreeSet<ObjectKey>,
+        plan: &Plan,
+    ) {
+        for id in &plan.gone_services {
+            self.services.set(*id, None);
+        }
+        let placed = plan.new_services.iter();
+        let placed = placed.filter_map(|id| compiler.port(planner.service_name(*id)?));
+        for port in placed {
+            self.name_service(planner, port);
+        }
+        for port in services.iter().flat_map(|key| compiler.ports_at(key)) {
+            self.name_service(planner, port);
+        }
+        for write in &plan.writes {
+            match write {
+                Write::Backend4(id, it) => name_backend(planner, *id, it, &mut self.backends4),
+                Write::Backend6(id, it) => name_backend(planner, *id, it, &mut self.backends6),
+                _ => {}
+            }
+        }
+    }
+
+    /// The service port with this id.
+    pub(crate) fn service(&self, id: u32) -> Option<&ServiceName> {
+        self.services.get(id)
+    }
+
+    /// All service ports, by id.
+    pub(crate) fn services(&self) -> impl Iterator<Item = (u32, &ServiceName)> {
+        self.services.iter()
+    }
+
+    /// How many service ports there are.
+    pub(crate) fn service_count(&self) -> usize {
+        self.services.len()
+    }
+
+    /// All backends of a family that have a name, by id.
+    pub(crate) fn backends(&self, family: Family) -> impl Iterator<Item = (u32, &BackendName)> {
+        match family {
+            Family::V4 => self.backends4.iter(),
+            Family::V6 => self.backends6.iter(),
+        }
+    }
+
+    fn name_service(&mut self, planner: &Planner, port: &ServicePort) {
+        // One that does not fit has no id.
+        if let Some(id) = planner.service_id(&port.key) {
             let name = ServiceName {
                 key: Arc::clone(&port.key),
                 port: port.port,
                 ready: port.endpoints.iter().filter(|it| it.ready).count(),
                 total: port.endpoints.len(),
             };
-            Some((planner.service_id(&port.key)?, name))
-        });
-        let image = planner.image();
-        Self {
-            services: services.collect(),
-            backends4: backends(&image.v4, planner, &old.backends4),
-            backends6: backends(&image.v6, planner, &old.backends6),
-        }
-    }
-
-    /// The service port with this id.
-    pub(crate) fn service(&self, id: u32) -> Option<&ServiceName> {
-        self.services.get(&id)
-    }
-
-    /// All backends of a family that have a name, by id.
-    pub(crate) fn backends(&self, family: Family) -> impl Iterator<Item = (u32, &BackendName)> {
-        let all = (0_u32..).zip(self.of(family));
-        all.filter_map(|(id, name)| Some((id, name.as_ref()?)))
-    }
-
-    fn of(&self, family: Family) -> &[Option<BackendName>] {
-        match family {
-            Family::V4 => &self.backends4,
-            Family::V6 => &self.backends6,
+            self.services.set(id, Some(name));
         }
     }
 }
 
-fn backends<A: Address>(
+#[cfg(test)]
+impl FromIterator<(u32, ServiceName)> for Names {
+    fn from_iter<I: IntoIterator<Item = (u32, ServiceName)>>(all: I) -> Self {
+        let mut names = Self::default();
+        for (id, name) in all {
+            names.services.set(id, Some(name));
+        }
+        names
+    }
+}
+
+fn name_backends<A: Address>(
     image: &FamilyImage<A>,
     planner: &Planner,
-    old: &[Option<BackendName>],
-) -> Vec<Option<BackendName>> {
-    let all = (0_u32..).map(BackendId).zip(&image.backends);
-    let names = all.enumerate().map(|(index, (id, backend))| {
-        let address = address(backend)?;
+    old: &Chunks<BackendName>,
+    new: &mut Chunks<BackendName>,
+) {
+    *new = old.clone();
+    for (id, backend) in (0_u32..).map(BackendId).zip(&image.backends) {
+        name_backend(planner, id, backend, new);
+    }
+}
+
+/// One that has left its service port keeps its name.
+fn name_backend<A: Address>(
+    planner: &Planner,
+    id: BackendId,
+    backend: &Backend<A>,
+    names: &mut Chunks<BackendName>,
+) {
+    let name = address(backend).map(|address| {
         let owner = planner.backend_owner(A::FAMILY, id);
-        let before = old.get(index).copied().flatten();
-        let kept = before.filter(|it| it.address == address);
-        Some(BackendName {
+        let kept = names.get(id.0).filter(|it| it.address == address);
+        BackendName {
             address,
             service: owner.or(kept.map(|it| it.service)).unwrap_or(0),
             serves: backend.serves(backend.generation),
-        })
+        }
     });
-    names.collect()
+    names.set(id.0, name);
 }
 
 /// `None`: the id was never given out.

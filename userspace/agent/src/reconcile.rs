@@ -1,8 +1,10 @@
 //! One task owns the store, the planner and the maps, and makes them agree.
 //!
-//! Level-triggered: whatever happened, the whole desired state is computed again and compared; an
-//! event that was lost costs time, never correctness. Nothing is planned before every manifest has
-//! been read once, so that a restart never empties the maps (rule 5.1.9).
+//! A change costs what it changes: the Services that it touches are compiled anew, and what comes of that is
+//! written ([`sync`]). Level-triggered all the same: of what it touches everything is computed from the state as it
+//! is, never from what an event says; and a few other Services are looked at from time to time, so that a change that
+//! was missed costs time, never correctness. Nothing is planned before every manifest has been read once, so that a
+//! restart never empties the maps (rule 5.1.9).
 
 mod answer;
 mod apply;
@@ -12,6 +14,7 @@ mod declared;
 mod pods;
 mod problems;
 mod run;
+mod sync;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -23,10 +26,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_abi::{Family, LocalPod, Settings};
-use tidegate_control::{
-    Compiled, Limits, NodeFacts, Planner, Severity, Store, compile, health, node::zone_of,
-};
+use tidegate_abi::{LocalPod, Settings};
+use tidegate_control::{Compiler, Limits, Planner, Severity, Store};
 use tidegate_loader::Error;
 use tokio::sync::{oneshot, watch};
 
@@ -38,10 +39,10 @@ use crate::{
         Facts,
         declared::{Declared, Devices},
     },
-    health::{Health, Scope, ServicePorts},
+    health::{Health, ServicePorts},
     kernel::Kernel,
     metrics::{Journal, Vitals},
-    names::{Names, Published, Reader},
+    names::{Published, Reader},
     netlink::Snapshot,
     objects::Objects,
     service_ranges::ServiceRanges,
@@ -50,7 +51,8 @@ use crate::{
     state::Allocator,
 };
 use attach::Attachments;
-use problems::Problems;
+use problems::{Place, Problems};
+use sync::Pending;
 
 /// Everything the task owns.
 pub(crate) struct Reconciler<K> {
@@ -61,7 +63,10 @@ pub(crate) struct Reconciler<K> {
     store: Store,
     allocator: Allocator,
     planner: Planner,
-    compiled: Option<Compiled>,
+    compiler: Compiler,
+    /// Whether that knows anything yet.
+    is_compiled: bool,
+    pending: Pending,
     /// Sources that have not told everything once yet: until then nothing is planned (rule 5.1.9).
     awaited: BTreeSet<Source>,
     /// All of them, for `status`.
@@ -75,6 +80,11 @@ pub(crate) struct Reconciler<K> {
     /// What the facts are derived from.
     declared: Declared,
     attachments: Attachments,
+    /// Nothing about devices is other than when it was last told: the revision of the declarations, and whether
+    /// the maps matched.
+    devices_told: Option<(u64, bool)>,
+    /// The attachments may be other than when they were last reported.
+    is_report_due: bool,
     service_ranges: ServiceRanges,
     /// As written; `None`: not yet.
     settings: Option<Settings>,
@@ -121,7 +131,9 @@ impl<K: Kernel> Reconciler<K> {
             kernel,
             cgroup,
             planner: Planner::adopt(image, Limits::default()),
-            compiled: None,
+            compiler: Compiler::default(),
+            is_compiled: false,
+            pending: Pending::everything(),
             awaited: BTreeSet::from([Source::Manifests]),
             sources: BTreeSet::from([Source::Manifests]),
             waiting: Vec::new(),
@@ -130,6 +142,8 @@ impl<K: Kernel> Reconciler<K> {
             devices,
             declared,
             attachments: Attachments::default(),
+            devices_told: None,
+            is_report_due: true,
             service_ranges: ServiceRanges::default(),
             settings: None,
             pods,
@@ -190,7 +204,8 @@ impl<K: Kernel> Reconciler<K> {
         }
         self.is_stale |= !batch.changes.is_empty();
         self.journal.heard(&batch, &self.store);
-        self.problems.set_unreadable(batch.source, batch.unreadable);
+        let unreadable = Place::Unreadable(batch.source);
+        self.problems.set(unreadable, batch.unreadable);
         self.waiting.extend(batch.done);
         for change in batch.changes {
             match change {
@@ -220,12 +235,16 @@ impl<K: Kernel> Reconciler<K> {
         }
         self.attach();
         self.look_beside();
+        if let Err(error) = self.doubt() {
+            self.start_over(&error);
+        }
     }
 
     /// Attaches what is wanted and not attached yet.
     pub(crate) fn attach(&mut self) {
         self.attachments
             .sync(&mut self.kernel, &self.facts, self.config.attach.0);
+        (self.devices_told, self.is_report_due) = (None, true);
     }
 
     /// Makes the maps match, or says what failed; then [`Self::start_over`] and a later try help.
@@ -234,11 +253,9 @@ impl<K: Kernel> Reconciler<K> {
         if self.has_read_all() {
             self.allocate();
         }
+        self.note_changed();
         if self.has_read_all() && self.is_stale {
-            self.health.queued();
-            self.journal.queued();
-            let eligible = health::node_is_eligible(&self.store, &self.config.node_name);
-            self.health.set_node_eligible(eligible);
+            self.queue();
         }
         let blocks = self.service_ranges.blocks(&self.config);
         let settings = self.facts.settings(&self.config, &blocks);
@@ -248,42 +265,15 @@ impl<K: Kernel> Reconciler<K> {
         }
         self.converge_pods()?;
         if self.has_read_all() && self.is_stale {
-            let compiled = compile(&self.store, &self.node());
-            let plan = self.planner.plan(&compiled.desired);
-            self.problems.compiled = problems::lines(&compiled.problems);
-            self.problems.planned = problems::lines(&plan.problems);
-            // Its replies must be met on their way out before the first packet is sent to it.
-            self.kernel
-                .set_host_backends(self.has_host_backend(&compiled))?;
-            let applied = apply::plan(&mut self.kernel, &plan);
-            self.publish_names(&compiled);
-            self.compiled = Some(compiled);
-            // The first time also for what an earlier agent did not live to see.
-            if plan.lost_udp || self.last_sync.is_none() {
-                self.sockets.pull();
-            }
-            applied?;
-            self.note_sync(begun);
+            self.sync(begun)?;
         }
         self.open_health_ports();
-        self.problems.failure = None;
+        self.problems.set(Place::Failure, Vec::new());
         if self.is_synced() {
             self.show_objects();
             self.answer_waiting(&Ok(()));
         }
         Ok(())
-    }
-
-    /// The maps match, after an attempt that began at this moment.
-    fn note_sync(&mut self, begun: Instant) {
-        self.is_stale = false;
-        self.last_sync = Some(Instant::now());
-        self.last_sync_took = Some(begun.elapsed());
-        for family in [Family::V4, Family::V6] {
-            self.health.updated(family);
-        }
-        let ports = self.compiled.as_ref().map_or(&[][..], |it| &it.ports);
-        self.journal.synced(begun.elapsed(), ports);
     }
 
     /// Whether every source has told everything once.
@@ -295,24 +285,34 @@ impl<K: Kernel> Reconciler<K> {
     fn allocate(&mut self) {
         let is_unreadable = self.problems.has_unreadable();
         let own = &self.facts.own_addresses;
-        if let Some(found) = self.allocator.complete(&mut self.store, own, is_unreadable) {
-            self.is_stale = true;
-            self.problems.allocated = problems::lines(&found);
-            self.problems.allocated.extend(self.allocator.failure());
+        let Some(denied) = self.allocator.complete(&mut self.store, own, is_unreadable) else {
+            return;
+        };
+        self.is_stale = true;
+        for (service, found) in denied {
+            let lines = problems::lines(&found);
+            self.problems.set(Place::Allocated(Some(service)), lines);
         }
+        let failure = self.allocator.failure().into_iter().collect();
+        self.problems.set(Place::Allocated(None), failure);
     }
 
     /// After a failed write nobody knows what the maps hold: read them again.
     pub(crate) fn start_over(&mut self, error: &Error) {
-        self.problems.failure = Some(error.to_string());
+        self.fail(error);
         self.answer_waiting(&Err(error.to_string()));
         self.is_stale = true;
         self.settings = None;
         self.journal.failed();
+        self.pending.everything = true;
         match apply::image(&self.kernel) {
             Ok(image) => self.planner = Planner::adopt(image, Limits::default()),
-            Err(error) => self.problems.failure = Some(error.to_string()),
+            Err(error) => self.fail(&error),
         }
+    }
+
+    fn fail(&mut self, error: &Error) {
+        self.problems.set(Place::Failure, vec![error.to_string()]);
     }
 
     /// Whether the maps match the sources.
@@ -322,14 +322,18 @@ impl<K: Kernel> Reconciler<K> {
 
     /// Logs what is newly wrong.
     pub(crate) fn report(&mut self) {
-        self.problems.devices = self.attachments.failures();
-        self.problems.ranges = self.service_ranges.problems(&self.config);
-        self.problems.health = self.health_ports.problems().to_vec();
-        self.problems.health.extend(self.health.problem());
+        let ranges = self.service_ranges.problems(&self.config);
+        self.problems.set(Place::Ranges, ranges);
         let vitals = self.journal.vitals();
-        self.problems.health.extend(vitals.problem());
-        vitals.set_devices(self.attachments.rows());
         vitals.set_planned(self.planner.map_use());
+        let health = self.health_ports.problems().iter().cloned();
+        let health = health.chain(self.health.problem()).chain(vitals.problem());
+        self.problems.set(Place::Health, health.collect());
+        if std::mem::take(&mut self.is_report_due) {
+            vitals.set_devices(self.attachments.rows());
+            self.problems
+                .set(Place::Devices, self.attachments.failures());
+        }
         self.problems.report();
         self.publish_state();
     }
@@ -337,13 +341,6 @@ impl<K: Kernel> Reconciler<K> {
     /// What the ids in the maps mean, kept up to date.
     pub(crate) fn names(&self) -> Reader {
         self.published.subscribe()
-    }
-
-    /// Also after a write that failed: some of the new ids may be met already.
-    fn publish_names(&self, compiled: &Compiled) {
-        self.published.send_modify(|it| {
-            it.names = Arc::new(Names::new(&self.planner, compiled, &it.names));
-        });
     }
 
     /// Only what differs: nobody is woken in vain.
@@ -364,37 +361,5 @@ impl<K: Kernel> Reconciler<K> {
     /// What tells the outside how this loop is doing.
     pub(crate) fn health(&self) -> &Arc<Health> {
         &self.health
-    }
-
-    /// After the maps, so that no load balancer hears of an endpoint before packets reach it.
-    fn open_health_ports(&mut self) {
-        let Some(compiled) = &self.compiled else {
-            return;
-        };
-        let scope = Scope::of(
-            &self.config.nodeport_addresses,
-            &self.facts.nodeport_addresses,
-        );
-        self.health_ports
-            .sync(&health::checks(&compiled.ports), &scope);
-    }
-
-    /// Whether a process of this host serves: an endpoint here that has one of the host's own addresses.
-    fn has_host_backend(&self, compiled: &Compiled) -> bool {
-        let own = &self.facts.own_addresses;
-        let endpoints = compiled.ports.iter().flat_map(|port| &port.endpoints);
-        endpoints
-            .into_iter()
-            .any(|it| (it.used_cluster || it.used_local) && own.contains(&it.ip))
-    }
-
-    fn node(&self) -> NodeFacts {
-        NodeFacts {
-            name: self.config.node_name.clone(),
-            zone: zone_of(&self.store, &self.config.node_name),
-            addresses: self.facts.nodeport_addresses.clone(),
-            node_port_range: self.config.nodeport_range.first..=self.config.nodeport_range.last,
-            local_pod_addresses: self.facts.local_pods.keys().copied().collect(),
-        }
     }
 }

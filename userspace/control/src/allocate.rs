@@ -22,15 +22,19 @@ mod families;
 mod node_ports;
 mod pick;
 mod range;
+mod refs;
+mod register;
 mod taken;
 
 use std::{
     collections::{BTreeMap, HashSet},
+    fmt,
     net::IpAddr,
     sync::Arc,
 };
 
 use crate::{
+    model::claims::Number,
     object::{Object, ObjectKey},
     problem::Problem,
 };
@@ -39,6 +43,7 @@ use taken::{Owner, Taken};
 
 pub use assignments::{Assignment, Assignments, FamilyPolicy, NodePort};
 pub use range::{AddressRange, Ranges, ServiceBlock};
+pub use register::{Register, Settled, Terms};
 
 /// Where random numbers come from.
 pub type Random<'a> = &'a mut dyn FnMut() -> u64;
@@ -53,10 +58,20 @@ pub struct Request<'a> {
     /// What there is to give.
     pub ranges: &'a Ranges,
     /// What must not be given to anybody, though nobody here has it.
-    pub avoid: &'a Avoid,
+    pub avoid: &'a dyn Reserved,
     /// A Service that is not here may be so only because its manifest cannot be read now: what it
     /// was given stays reserved.
     pub keep_absent: bool,
+}
+
+/// Who has numbers and is not among those who are asked.
+pub trait Reserved: fmt::Debug {
+    /// Whether the address must not be given.
+    fn has_ip(&self, ip: IpAddr) -> bool;
+    /// Whether the NodePort number must not be given.
+    fn has_port(&self, port: u16) -> bool;
+    /// At least as many as numbers must not be given.
+    fn count(&self) -> usize;
 }
 
 /// Numbers that are in use by somebody who is not a Service.
@@ -68,6 +83,18 @@ pub struct Avoid {
     pub ports: HashSet<u16>,
 }
 
+impl Reserved for Avoid {
+    fn has_ip(&self, ip: IpAddr) -> bool {
+        self.ips.contains(&ip)
+    }
+    fn has_port(&self, port: u16) -> bool {
+        self.ports.contains(&port)
+    }
+    fn count(&self) -> usize {
+        self.ips.len() + self.ports.len()
+    }
+}
+
 /// The Services with their numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
@@ -76,31 +103,43 @@ pub struct Outcome {
     /// What each was given; must be kept safe before anybody is told of it (rule 7.1.11).
     pub assignments: Assignments,
     /// Who asked for what cannot be granted.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<(ObjectKey, Problem)>,
+    /// Who has each number.
+    pub(crate) held: Vec<(Number, ObjectKey)>,
 }
 
 /// Gives every Service what it lacks. Without randomness nothing new is given, and all is as before.
 pub fn allocate(request: &Request<'_>, mut random: Option<Random<'_>>) -> Outcome {
-    let mut problems = Vec::new();
+    let mut problems = Told::default();
     let mut taken = Taken::new(request);
     let mut drafts: Vec<Draft<'_>> = request
         .services
         .iter()
-        .filter_map(|object| Draft::new(object, request, &mut problems))
+        .filter_map(|object| {
+            problems.of(&object.key, |problems| {
+                Draft::new(object, request, problems)
+            })
+        })
         .collect();
     for draft in &mut drafts {
-        draft.keep(&mut taken, request.ranges, &mut problems);
+        problems.of(draft.key(), |problems| {
+            draft.keep(&mut taken, request.ranges, problems);
+        });
     }
     let absent = absent(request);
     for (key, assignment) in &absent {
         taken.reserve(Owner::absent(key), assignment);
     }
     for draft in &mut drafts {
-        draft.ask(&mut taken, request.ranges, &mut problems);
+        problems.of(draft.key(), |problems| {
+            draft.ask(&mut taken, request.ranges, problems);
+        });
     }
     if let Some(random) = &mut random {
         for draft in &mut drafts {
-            draft.assign(&mut taken, request.ranges, *random, &mut problems);
+            problems.of(draft.key(), |problems| {
+                draft.assign(&mut taken, request.ranges, *random, problems);
+            });
         }
     }
     let mut assignments: Assignments = absent
@@ -114,7 +153,24 @@ pub fn allocate(request: &Request<'_>, mut random: Option<Random<'_>>) -> Outcom
     Outcome {
         completed: drafts.iter().filter_map(complete::object).collect(),
         assignments,
-        problems,
+        problems: problems.all,
+        held: taken.holders(),
+    }
+}
+
+/// Problems with the Service that each is about.
+#[derive(Default)]
+struct Told {
+    all: Vec<(ObjectKey, Problem)>,
+    new: Vec<Problem>,
+}
+
+impl Told {
+    fn of<T>(&mut self, key: &ObjectKey, ask: impl FnOnce(&mut Vec<Problem>) -> T) -> T {
+        let answer = ask(&mut self.new);
+        let new = self.new.drain(..);
+        self.all.extend(new.map(|problem| (key.clone(), problem)));
+        answer
     }
 }
 

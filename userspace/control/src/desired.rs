@@ -3,8 +3,8 @@
 //! No ids and no slots yet: those depend on what the maps hold now, which is [`crate::plan`]'s matter.
 
 mod block;
-mod frontends;
-mod markers;
+pub(crate) mod frontends;
+pub(crate) mod markers;
 
 use std::sync::Arc;
 
@@ -32,10 +32,30 @@ pub struct Desired {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DesiredFamily<A> {
     /// The service ports, oldest Service first. A frontend belongs to one of them only.
-    pub ports: Vec<DesiredPort<A>>,
+    pub ports: Vec<Arc<DesiredPort<A>>>,
     /// Service addresses that are known without a port, sorted, each once, with the flags of their
     /// entries: all clusterIPs (rule 2.4.9), and load-balancer addresses that answer pings.
     pub markers: Vec<(A, u32)>,
+}
+
+/// How what the maps should hold differs from what they should hold before.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Delta {
+    /// In the IPv4 maps.
+    pub v4: FamilyDelta<Ip4>,
+    /// In the IPv6 maps.
+    pub v6: FamilyDelta<Ip6>,
+}
+
+/// The same for one family.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FamilyDelta<A> {
+    /// Service ports that are new or other than before, oldest Service first.
+    pub ports: Vec<Arc<DesiredPort<A>>>,
+    /// Service ports that are not wanted any more.
+    pub gone: Vec<Arc<PortKey>>,
+    /// Addresses and the flags of their markers; `None`: no marker any more.
+    pub markers: Vec<(A, Option<u32>)>,
 }
 
 /// What the maps should hold for one service port.
@@ -68,6 +88,29 @@ pub struct Target<A> {
     pub local: bool,
 }
 
+impl Delta {
+    /// Whether nothing is other than before.
+    pub fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty()
+    }
+}
+
+impl<A> FamilyDelta<A> {
+    fn is_empty(&self) -> bool {
+        self.ports.is_empty() && self.gone.is_empty() && self.markers.is_empty()
+    }
+}
+
+impl<A> Default for FamilyDelta<A> {
+    fn default() -> Self {
+        Self {
+            ports: Vec::new(),
+            gone: Vec::new(),
+            markers: Vec::new(),
+        }
+    }
+}
+
 impl<A> Default for DesiredFamily<A> {
     fn default() -> Self {
         Self {
@@ -95,26 +138,34 @@ fn family<A: Address>(
     let mut desired = Vec::new();
     for port in of_family() {
         let frontends = owners.grant(port, node, problems);
-        let is_guarded = frontends
-            .iter()
-            .any(|(_, flags)| flags & SOURCE_RANGES != 0);
-        desired.push(DesiredPort {
-            key: Arc::clone(&port.key),
-            origin: port.origin.clone(),
-            frontends,
-            cluster: targets(port, |endpoint| endpoint.used_cluster),
-            local: targets(port, |endpoint| endpoint.used_local),
-            affinity_seconds: port.affinity_seconds,
-            source_ranges: if is_guarded {
-                block::all(&port.source_ranges)
-            } else {
-                Vec::new()
-            },
-        });
+        desired.push(Arc::new(of_port(port, frontends)));
     }
     DesiredFamily {
         ports: desired,
         markers: markers::of(of_family(), node),
+    }
+}
+
+/// What the maps should hold for a service port that gets these frontends.
+pub(crate) fn of_port<A: Address>(
+    port: &ServicePort,
+    frontends: Vec<(FrontendKey<A>, u32)>,
+) -> DesiredPort<A> {
+    let is_guarded = frontends
+        .iter()
+        .any(|(_, flags)| flags & SOURCE_RANGES != 0);
+    DesiredPort {
+        key: Arc::clone(&port.key),
+        origin: port.origin.clone(),
+        frontends,
+        cluster: targets(port, |endpoint| endpoint.used_cluster),
+        local: targets(port, |endpoint| endpoint.used_local),
+        affinity_seconds: port.affinity_seconds,
+        source_ranges: if is_guarded {
+            block::all(&port.source_ranges)
+        } else {
+            Vec::new()
+        },
     }
 }
 

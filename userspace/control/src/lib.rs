@@ -25,11 +25,13 @@ pub mod allocate;
 pub mod slices;
 pub mod model;
 pub mod desired;
+pub mod compiler;
 pub mod plan;
 pub mod view;
 pub mod health;
 
-pub use desired::Desired;
+pub use compiler::Compiler;
+pub use desired::{Delta, Desired};
 pub use model::{Model, PortKey, ServicePort};
 pub use node::NodeFacts;
 pub use object::{Body, Kind, Object, ObjectKey};
@@ -48,7 +50,8 @@ pub struct Compiled {
     pub problems: Vec<Problem>,
 }
 
-/// From the stored objects to the desired maps, in one step.
+/// From the stored objects to the desired maps, in one step: what [`Compiler`] must agree with, whatever came
+/// to it in whichever order.
 pub fn compile(store: &Store, node: &NodeFacts) -> Compiled {
     let Model {
         ports,

@@ -6,8 +6,8 @@
 pub(crate) mod spec;
 pub(crate) mod labels;
 mod ranges;
-mod claims;
-mod sources;
+pub(crate) mod claims;
+pub(crate) mod sources;
 mod endpoints;
 mod eligible;
 
@@ -25,7 +25,7 @@ use crate::{
     store::Store,
     validate,
 };
-use claims::Claims;
+use claims::{Claims, Draft};
 use sources::Sources;
 
 pub use ranges::SourceRange;
@@ -105,7 +105,7 @@ pub struct EndpointView {
     /// New flows under policy Local may go to it.
     pub used_local: bool,
     /// Why it is used or not, in one phrase.
-    pub why: String,
+    pub why: &'static str,
 }
 
 /// All service ports, oldest Service first, and the conflicts between Services.
@@ -123,51 +123,62 @@ pub fn build(store: &Store, node: &NodeFacts) -> Model {
     let mut claims = Claims::default();
     let mut model = Model::default();
     for held in store.services_by_age() {
-        let Some(service) = held.object.service() else {
-            continue;
-        };
-        if held.object.label(labels::PROXY_NAME).is_some() {
-            continue; // Rule 1.2.1: another proxy's.
-        }
-        let ports = Ports {
-            object: &held.object,
-            service,
-            node,
-            slices: sources.of_service(&held.object),
-        };
-        ports.add_to(&mut model, &mut claims);
+        let object: &Object = &held.object;
+        let mut draft = draft(object, sources.of_service(object), node);
+        let problems = draft.settle((&object.key, &object.origin), |number| {
+            claims.other(number, object)
+        });
+        model.problems.extend(problems);
+        model.ports.extend(draft.ports);
     }
     model
 }
+
+/// A Service's ports, with all numbers that it claims; nothing where it is not served here.
+pub(crate) fn draft(object: &Object, slices: Slices<'_>, node: &NodeFacts) -> Draft {
+    let mut draft = Draft::default();
+    let served = object
+        .service()
+        .filter(|_| object.label(labels::PROXY_NAME).is_none()); // Rule 1.2.1: another proxy's.
+    if let Some(service) = served {
+        let ports = Ports {
+            object,
+            service,
+            node,
+            slices,
+        };
+        ports.add_to(&mut draft);
+    }
+    draft
+}
+
+/// The slices of a Service, read or made.
+pub(crate) type Slices<'a> = Vec<Cow<'a, EndpointSlice>>;
 
 /// Everything that a Service's ports are made from.
 struct Ports<'a> {
     object: &'a Object,
     service: &'a v1::Service,
-    slices: Vec<Cow<'a, EndpointSlice>>,
+    slices: Slices<'a>,
     node: &'a NodeFacts,
 }
 
 impl Ports<'_> {
-    fn add_to(&self, model: &mut Model, claims: &mut Claims) {
+    fn add_to(&self, draft: &mut Draft) {
         let Some(spec) = &self.service.spec else {
             return;
         };
         // A Service without an address of a family has nothing of that family (rule 1.7.3).
         for cluster_ip in spec::cluster_ips(spec) {
-            let free = claims.cluster_ip(self.object, cluster_ip, &mut model.problems);
-            for (index, port) in spec.ports.iter().flatten().enumerate() {
-                let Some(mut port) = self.port(spec, index, port, cluster_ip) else {
-                    continue;
-                };
-                port.cluster_ip = free.then_some(cluster_ip);
-                port.health_check_node_port = port.health_check_node_port.filter(|&number| {
-                    claims.health_check_port(self.object, number, &mut model.problems)
-                });
-                port.node_port = port.node_port.filter(|&number| {
-                    claims.node_port(self.object, index, number, &mut model.problems)
-                });
-                model.ports.push(port);
+            let first = draft.ports.len();
+            let ports = spec.ports.iter().flatten().enumerate();
+            let ports: Vec<_> = ports
+                .filter_map(|(index, port)| self.port(spec, index, port, cluster_ip))
+                .collect();
+            draft.claim_cluster_ip(cluster_ip, first..first + ports.len());
+            for port in ports {
+                draft.ports.push(port);
+                draft.claim_ports();
             }
         }
     }

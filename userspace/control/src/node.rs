@@ -1,6 +1,10 @@
 //! What the control plane must know about the node it computes for.
 
-use std::{collections::HashSet, net::IpAddr, ops::RangeInclusive};
+use std::{
+    collections::{BTreeSet, HashSet},
+    net::IpAddr,
+    ops::RangeInclusive,
+};
 
 use crate::{object::ObjectKey, store::Store};
 
@@ -23,6 +27,8 @@ pub struct NodeFacts {
     pub node_port_range: RangeInclusive<u16>,
     /// Addresses of pods that are known to be on this node: a slice written by hand names no node.
     pub local_pod_addresses: HashSet<IpAddr>,
+    /// All addresses of the node itself.
+    pub own_addresses: BTreeSet<IpAddr>,
 }
 
 impl Default for NodeFacts {
@@ -33,6 +39,7 @@ impl Default for NodeFacts {
             addresses: Vec::new(),
             node_port_range: NODE_PORTS,
             local_pod_addresses: HashSet::new(),
+            own_addresses: BTreeSet::new(),
         }
     }
 }

@@ -103,6 +103,15 @@ impl Kind {
 }
 
 impl ObjectKey {
+    /// The key of an object in a namespace.
+    pub fn of(kind: Kind, namespace: &str, name: &str) -> Self {
+        Self {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
     /// The key of a Node.
     pub fn of_node(name: &str) -> Self {
         Self {

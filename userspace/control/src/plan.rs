@@ -13,21 +13,28 @@ pub mod write;
 mod ranges;
 mod backends;
 mod services;
+mod known;
 mod adopt;
 mod draft;
 mod tables;
 mod place;
 mod guard;
 mod finish;
+mod release;
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
-use tidegate_abi::{Address, BackendId, Family, Ip4, Ip6, Pool, maps};
+use tidegate_abi::{Address, BackendId, Family, Ip4, Ip6, maps};
 
-use crate::{desired::Desired, model::PortKey, problem::Problem};
-use backends::Backends;
+use crate::{
+    desired::{Delta, Desired},
+    model::PortKey,
+    problem::Problem,
+};
 use draft::Draft;
+use finish::Markers;
 pub use image::{FamilyImage, Image, Limits};
+use known::Known;
 use ranges::Ranges;
 use services::Services;
 use write::Maps;
@@ -40,9 +47,8 @@ pub struct Planner {
     limits: Limits,
     ranges: Ranges,
     services: Services,
-    backends4: Backends<Ip4>,
-    backends6: Backends<Ip6>,
-    placed: HashMap<Arc<PortKey>, Placed>,
+    known4: Known<Ip4>,
+    known6: Known<Ip6>,
     /// The number of this plan.
     turn: u64,
 }
@@ -59,14 +65,8 @@ pub struct Plan {
     pub lost_udp: bool,
     /// Ids that this plan gave to service ports: whatever is kept by id begins anew, before the writes.
     pub new_services: Vec<u32>,
-}
-
-/// The tables of a service port that is in the maps.
-#[derive(Clone, Copy, Debug)]
-struct Placed {
-    service: u32,
-    cluster: Pool,
-    local: Pool,
+    /// Ids that belong to no service port any more.
+    pub gone_services: Vec<u32>,
 }
 
 impl Planner {
@@ -78,42 +78,79 @@ impl Planner {
         let services = adopt::services(&image);
         let backends4 = adopt::backends(&image.v4, &image.slots, limits.backends);
         let backends6 = adopt::backends(&image.v6, &image.slots, limits.backends);
-        let placed = HashMap::new();
         Self {
             image,
             limits,
             ranges,
             services,
-            backends4,
-            backends6,
-            placed,
+            known4: Known::new(backends4),
+            known6: Known::new(backends6),
             turn: 0,
         }
     }
 
-    /// The writes that make the maps hold what is desired. The mirror is changed as if they had
-    /// all been carried out.
+    /// The writes that make the maps hold what is desired, and nothing else. The mirror is changed as if they
+    /// had all been carried out. The first plan must be one of these.
     pub fn plan(&mut self, desired: &Desired) -> Plan {
-        self.turn += 1;
-        self.ranges.begin(self.turn);
-        self.backends4.begin(self.turn);
-        self.backends6.begin(self.turn);
+        self.begin();
         if self.turn == 1 {
             let seen4 = services::seen(&self.image.v4, &desired.v4.ports);
             let seen6 = services::seen(&self.image.v6, &desired.v6.ports);
             self.services.recognise(seen4.chain(seen6));
         }
         let mut draft = Draft::default();
-        let wanted4 = self.place_all::<Ip4>(desired, &mut draft);
-        let wanted6 = self.place_all::<Ip6>(desired, &mut draft);
-        self.remove_frontends(&wanted4, &mut draft);
-        self.remove_frontends(&wanted6, &mut draft);
-        self.bar(&wanted4, &mut draft);
-        self.bar(&wanted6, &mut draft);
-        self.finish(&mut draft);
+        self.place_all::<Ip4>(desired, &mut draft);
+        self.place_all::<Ip6>(desired, &mut draft);
+        let markers = Markers {
+            v4: &desired.v4.markers,
+            v6: &desired.v6.markers,
+        };
+        self.sweep(&markers, &mut draft);
+        self.finished(draft)
+    }
+
+    /// The same where all that changed since the last plan is known: the cost is that of the change.
+    pub fn advance(&mut self, delta: &Delta) -> Plan {
+        self.begin();
+        let mut draft = Draft::default();
+        let touched4 = self.place_some::<Ip4>(&delta.v4, &mut draft);
+        let touched6 = self.place_some::<Ip6>(&delta.v6, &mut draft);
+        self.release(touched4, &mut draft);
+        self.release(touched6, &mut draft);
+        self.finished(draft)
+    }
+
+    fn begin(&mut self) {
+        self.turn += 1;
+        self.ranges.begin(self.turn);
+        self.known4.backends.begin(self.turn);
+        self.known6.backends.begin(self.turn);
+    }
+
+    fn finished(&mut self, draft: Draft) -> Plan {
         Plan {
             new_services: self.services.take_new(),
+            gone_services: self.services.take_gone(),
             ..draft.into_plan()
+        }
+    }
+
+    fn place_all<A: Maps>(&mut self, desired: &Desired, draft: &mut Draft) {
+        let family = A::desired(desired);
+        let (known, _) = A::state(self);
+        let mut old = std::mem::take(&mut known.ports);
+        known.short.clear();
+        known.unmarked.clear();
+        known.forget_places();
+        for port in &family.ports {
+            known.tell(None, Some(port), &mut known::Moves::new());
+        }
+        for port in &family.ports {
+            let old = old.remove(&port.key).and_then(|it| it.placed);
+            self.settle(port, old.as_ref(), draft);
+        }
+        for &(addr, flags) in &family.markers {
+            self.mark(addr, flags, draft);
         }
     }
 
@@ -134,8 +171,8 @@ impl Planner {
             all.saturating_sub(u32::try_from(room).unwrap_or(all))
         };
         [
-            (maps::BACKENDS[0], ids(self.backends4.room()), backends),
-            (maps::BACKENDS[1], ids(self.backends6.room()), backends),
+            (maps::BACKENDS[0], ids(self.known4.backends.room()), backends),
+            (maps::BACKENDS[1], ids(self.known6.backends.room()), backends),
             (maps::SLOTS, slots.saturating_sub(self.ranges.room()), slots),
         ]
     }
@@ -151,8 +188,8 @@ impl Planner {
     /// The id of the service port that has this backend, as long as it serves.
     pub fn backend_owner(&self, family: Family, id: BackendId) -> Option<u32> {
         match family {
-            Family::V4 => self.backends4.owner(id),
-            Family::V6 => self.backends6.owner(id),
+            Family::V4 => self.known4.backends.owner(id),
+            Family::V6 => self.known6.backends.owner(id),
         }
     }
 
@@ -176,8 +213,9 @@ impl Planner {
     }
 
     fn bump<A: Maps>(&mut self, addr: A) -> Vec<Write> {
-        let half = A::half_mut(&mut self.image);
-        backends::bump(half, addr)
+        let (known, half) = A::state(self);
+        let bumped = known.backends.bump(half, addr);
+        bumped
             .into_iter()
             .map(|(id, backend)| A::backend(id, backend))
             .collect()
@@ -189,4 +227,4 @@ mod tests;
 #[cfg(test)]
 mod random_tests;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

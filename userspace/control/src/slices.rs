@@ -31,8 +31,9 @@ use crate::{
         spec::{self, Type},
     },
 };
-use hints::Hinter;
+pub(crate) use hints::{Hinter, is_spread};
 use select::PodIndex;
+pub(crate) use shares::NodeShare;
 
 /// Who made a slice, as its label says; slices that others made are left alone.
 pub const MANAGED_BY: &str = "endpointslices.tidegate.io";
@@ -89,63 +90,75 @@ impl<'a> SliceMaker<'a> {
 
     /// The slices of a Service; none for one that has no selector (rule 1.4.7).
     pub fn of_service(&self, service: &Service) -> Vec<EndpointSlice> {
-        let Some((spec, selector)) = selector(service) else {
+        let Some((_, selector)) = selector(service) else {
             return Vec::new();
         };
-        let mut pods: Vec<&Pod> = self
-            .pods
-            .selected(namespace(&service.metadata), selector)
-            .filter(|pod| endpoint::is_one(pod))
-            .collect();
-        pods.sort_unstable_by_key(|pod| pod.metadata.name.as_deref());
-        let mut slices = Vec::new();
-        for family in families(spec) {
-            slices.extend(self.of_family(service, spec, &pods, family));
-        }
-        slices
-    }
-
-    /// Rules 1.4.4 and 1.4.6: a slice for each set of ports, and never none.
-    fn of_family(
-        &self,
-        service: &Service,
-        spec: &ServiceSpec,
-        pods: &[&Pod],
-        family: Family,
-    ) -> Vec<EndpointSlice> {
-        let mut groups: BTreeMap<Vec<Option<u16>>, Vec<Endpoint>> = BTreeMap::new();
-        for pod in pods {
-            let node = pod.spec.as_ref().and_then(|it| it.node_name.as_deref());
-            let node = node.and_then(|name| self.nodes.get(name).copied());
-            if let Some(endpoint) = endpoint::of_pod(pod, node, service, spec, family) {
-                groups
-                    .entry(target::numbers(spec, pod))
-                    .or_default()
-                    .push(endpoint);
-            }
-        }
-        let mut slices = Vec::new();
-        for (numbers, endpoints) in groups {
-            let ports = target::slice_ports(spec, &numbers);
-            let mut endpoints = endpoints.into_iter().peekable();
-            while endpoints.peek().is_some() {
-                slices.push(EndpointSlice {
-                    endpoints: Some(endpoints.by_ref().take(SLICE_SIZE).collect()),
-                    ports: Some(ports.clone()),
-                    ..empty(service, family, slices.len())
-                });
-            }
-        }
-        if slices.is_empty() {
-            slices.push(empty(service, family, 0));
-        }
-        self.hinter.hint(service, spec, &mut slices);
-        slices
+        let pods = self.pods.selected(namespace(&service.metadata), selector);
+        let node = |name: &str| self.nodes.get(name).copied();
+        of_pods(service, pods.collect(), &node, &self.hinter)
     }
 }
 
+/// The slices of a Service that selects these Pods.
+pub(crate) fn of_pods<'a>(
+    service: &Service,
+    mut pods: Vec<&Pod>,
+    node: &dyn Fn(&str) -> Option<&'a Node>,
+    hinter: &Hinter,
+) -> Vec<EndpointSlice> {
+    let Some((spec, _)) = selector(service) else {
+        return Vec::new();
+    };
+    pods.retain(|pod| endpoint::is_one(pod));
+    pods.sort_unstable_by_key(|pod| pod.metadata.name.as_deref());
+    let families = families(spec).into_iter();
+    families
+        .flat_map(|family| {
+            let mut slices = of_family((service, spec), &pods, node, family);
+            hinter.hint(service, spec, &mut slices);
+            slices
+        })
+        .collect()
+}
+
+/// Rules 1.4.4 and 1.4.6: a slice for each set of ports, and never none.
+fn of_family<'a>(
+    (service, spec): (&Service, &ServiceSpec),
+    pods: &[&Pod],
+    node: &dyn Fn(&str) -> Option<&'a Node>,
+    family: Family,
+) -> Vec<EndpointSlice> {
+    let mut groups: BTreeMap<Vec<Option<u16>>, Vec<Endpoint>> = BTreeMap::new();
+    for pod in pods {
+        let name = pod.spec.as_ref().and_then(|it| it.node_name.as_deref());
+        let node = name.and_then(node);
+        if let Some(endpoint) = endpoint::of_pod(pod, node, service, spec, family) {
+            groups
+                .entry(target::numbers(spec, pod))
+                .or_default()
+                .push(endpoint);
+        }
+    }
+    let mut slices = Vec::new();
+    for (numbers, endpoints) in groups {
+        let ports = target::slice_ports(spec, &numbers);
+        let mut endpoints = endpoints.into_iter().peekable();
+        while endpoints.peek().is_some() {
+            slices.push(EndpointSlice {
+                endpoints: Some(endpoints.by_ref().take(SLICE_SIZE).collect()),
+                ports: Some(ports.clone()),
+                ..empty(service, family, slices.len())
+            });
+        }
+    }
+    if slices.is_empty() {
+        slices.push(empty(service, family, 0));
+    }
+    slices
+}
+
 /// The selector, where there is one to go by; a DNS name has no endpoints whatever it selects.
-fn selector(service: &Service) -> Option<(&ServiceSpec, &BTreeMap<String, String>)> {
+pub(crate) fn selector(service: &Service) -> Option<(&ServiceSpec, &BTreeMap<String, String>)> {
     let spec = service.spec.as_ref()?;
     let selector = spec.selector.as_ref().filter(|it| !it.is_empty())?;
     (Type::of(spec) != Type::ExternalName).then_some((spec, selector))
@@ -203,7 +216,7 @@ fn slice_labels(service: &Service, name: String) -> BTreeMap<String, String> {
 }
 
 /// Input that names no namespace means this one.
-fn namespace(metadata: &ObjectMeta) -> &str {
+pub(crate) fn namespace(metadata: &ObjectMeta) -> &str {
     let named = metadata.namespace.as_deref();
     named.filter(|name| !name.is_empty()).unwrap_or("default")
 }

@@ -10,6 +10,8 @@ use std::{
     sync::Arc,
 };
 
+use k8s_openapi::jiff::Timestamp;
+
 use crate::{
     manifest::Parsed,
     object::{Kind, Object, ObjectKey},
@@ -28,6 +30,23 @@ pub struct Held {
     pub first_seen: u64,
 }
 
+/// Who is older: by creation time, then by when the store came to know of it. One without a creation time is
+/// newer than any that has one.
+pub type Age = (bool, Option<Timestamp>, u64);
+
+impl Held {
+    /// The object as it is written.
+    pub(crate) fn written(&self) -> Arc<Object> {
+        Arc::clone(&self.written)
+    }
+
+    /// How old the object is; no two have the same age.
+    pub fn age(&self) -> Age {
+        let created = self.object.created;
+        (created.is_none(), created, self.first_seen)
+    }
+}
+
 /// All objects from all files.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -36,10 +55,10 @@ pub struct Store {
     objects: BTreeMap<ObjectKey, Vec<Held>>,
     files: HashMap<String, HashSet<ObjectKey>>,
     next_seen: u64,
-    /// Counts changes of Services.
-    version: u64,
     /// Objects that may be other than when somebody last asked.
     changed: BTreeSet<ObjectKey>,
+    /// Services that may be written otherwise than when somebody last asked.
+    rewritten: BTreeSet<ObjectKey>,
     changes: Changes,
 }
 
@@ -70,8 +89,8 @@ impl Store {
             objects: BTreeMap::new(),
             files: HashMap::new(),
             next_seen: 0,
-            version: 0,
             changed: BTreeSet::new(),
+            rewritten: BTreeSet::new(),
             changes: Changes::default(),
         }
     }
@@ -138,23 +157,11 @@ impl Store {
         self.objects.get(key)?.first()
     }
 
-    /// All Services, the oldest first: by creation time, then by when they were first seen here.
-    /// One without a creation time is newer than any that has one.
+    /// All Services, the oldest first.
     pub fn services_by_age(&self) -> Vec<&Held> {
         let mut services: Vec<_> = self.objects(Kind::Service).collect();
-        services.sort_by_key(|held| {
-            (
-                held.object.created.is_none(),
-                held.object.created,
-                held.first_seen,
-            )
-        });
+        services.sort_unstable_by_key(|held| held.age());
         services
-    }
-
-    /// Another number than before: Services came, went or changed, and must be completed anew.
-    pub fn version(&self) -> u64 {
-        self.version
     }
 
     /// Objects that came, went, changed or were completed otherwise since this was last asked.
@@ -173,71 +180,91 @@ impl Store {
         services.map(|held| Arc::clone(&held.written)).collect()
     }
 
-    /// Puts these in the place of what is written, and whatever else was there before is as written.
-    pub fn complete(&mut self, services: Vec<Arc<Object>>) {
-        let mut before = HashMap::new();
-        for (key, versions) in &mut self.objects {
-            let Some(held) = versions.first_mut() else {
-                continue;
-            };
-            if !Arc::ptr_eq(&held.object, &held.written) {
-                let was = std::mem::replace(&mut held.object, Arc::clone(&held.written));
-                before.insert(key.clone(), was);
-            }
-        }
-        for object in services {
-            let versions = self.objects.get_mut(&object.key);
+    /// An object as it is written.
+    pub fn written(&self, key: &ObjectKey) -> Option<&Arc<Object>> {
+        self.get(key).map(|held| &held.written)
+    }
+
+    /// Services that came, went, or are written otherwise since this was last asked.
+    pub fn take_written(&mut self) -> BTreeSet<ObjectKey> {
+        std::mem::take(&mut self.rewritten)
+    }
+
+    /// Of these Services, puts those that were completed in the place of what is written; the others are as they
+    /// are written.
+    pub fn complete(&mut self, asked: &BTreeSet<ObjectKey>, completed: Vec<Arc<Object>>) {
+        let mut completed: HashMap<ObjectKey, Arc<Object>> = completed
+            .into_iter()
+            .map(|object| (object.key.clone(), object))
+            .collect();
+        for key in asked {
+            let versions = self.objects.get_mut(key);
             let Some(held) = versions.and_then(|versions| versions.first_mut()) else {
                 continue;
             };
-            match before.remove(&object.key) {
-                Some(was) if was == object => held.object = was,
-                _ => {
-                    self.changed.insert(object.key.clone());
-                    held.object = object;
-                }
+            let new = completed.remove(key);
+            let new = new.unwrap_or_else(|| Arc::clone(&held.written));
+            if !Arc::ptr_eq(&held.object, &new) && held.object != new {
+                held.object = new;
+                self.changed.insert(key.clone());
             }
         }
-        self.changed.extend(before.into_keys());
     }
 
     /// Keeps a file's version of an object; the problem is that another file had it first.
     fn put(&mut self, file: &str, object: Object) -> Option<Problem> {
         let key = object.key.clone();
-        self.version += u64::from(key.kind == Kind::Service);
-        self.changed.insert(key.clone());
-        let object = Arc::new(object);
         let versions = self.objects.entry(key.clone()).or_default();
-        match versions
-            .iter_mut()
-            .find(|held| &*held.object.origin.file == file)
-        {
+        let is_from = |held: &Held| &*held.written.origin.file == file;
+        let place = versions.iter().position(is_from);
+        let object = match place.map(|place| &mut versions[place]) {
+            // Written once more.
+            Some(held) if *held.written == object => Arc::clone(&held.written),
             Some(held) => {
                 if held.written.body != object.body {
                     self.changes.add(key.kind);
                 }
+                let object = Arc::new(object);
                 held.object = Arc::clone(&object);
                 held.written = Arc::clone(&object);
+                self.note(&key);
+                object
             }
             None => {
-                self.changes.add(key.kind);
+                let object = Arc::new(object);
                 versions.push(Held {
                     object: Arc::clone(&object),
                     written: Arc::clone(&object),
                     first_seen: self.next_seen,
                 });
+                self.changes.add(key.kind);
                 self.next_seen += 1;
-                self.files.entry(file.to_owned()).or_default().insert(key);
+                self.files
+                    .entry(file.to_owned())
+                    .or_default()
+                    .insert(key.clone());
+                self.note(&key);
+                object
             }
+        };
+        let first = self.objects.get(&key)?.first()?;
+        let first = &first.written;
+        let is_other = !Arc::ptr_eq(first, &object);
+        is_other.then(|| {
+            let reason = format!(
+                "is already defined in {}; this one is ignored",
+                first.origin
+            );
+            Problem::with(&object, Severity::Error, reason)
+        })
+    }
+
+    /// The object is other than before.
+    fn note(&mut self, key: &ObjectKey) {
+        if key.kind == Kind::Service {
+            self.rewritten.insert(key.clone());
         }
-        let first = versions
-            .first()
-            .filter(|held| !Arc::ptr_eq(&held.object, &object))?;
-        let reason = format!(
-            "is already defined in {}; this one is ignored",
-            first.object.origin
-        );
-        Some(Problem::with(&object, Severity::Error, reason))
+        self.changed.insert(key.clone());
     }
 
     fn retain(&mut self, file: &str, keep: impl Fn(&ObjectKey) -> bool) {
@@ -245,7 +272,9 @@ impl Store {
             return;
         };
         for key in keys.extract_if(|key| !keep(key)) {
-            self.version += u64::from(key.kind == Kind::Service);
+            if key.kind == Kind::Service {
+                self.rewritten.insert(key.clone());
+            }
             self.changed.insert(key.clone());
             self.changes.add(key.kind);
             if let Some(versions) = self.objects.get_mut(&key) {

@@ -1,6 +1,8 @@
 //! Counters of ids that are given out again begin at zero: nobody inherits another one's traffic, in any
 //! reader's eyes, and not after a restart of the agent either.
 
+use std::sync::OnceLock;
+
 use aya::{
     maps::{Array, MapData, PerCpuArray, PerCpuValues},
     util::nr_cpus,
@@ -30,13 +32,20 @@ impl DataPath {
     where
         Backend<A>: bytemuck::Pod,
     {
+        let traffic = of::<A>(names::BACKEND_TRAFFIC);
+        let counted: PerCpuArray<&MapData, Raw<Traffic>> =
+            self.map(traffic)?.try_into().step(failed(traffic))?;
+        // Ids that are not counted need not even be looked up.
+        if id.0 >= counted.len() {
+            return Ok(());
+        }
         let name = of::<A>(names::BACKENDS);
         let map: Array<&MapData, Raw<Backend<A>>> =
             self.map(name)?.try_into().step(failed(name))?;
         let old = map.get(&id.0, 0).step(failed(name))?.0;
         let begins = old.flags & flags::SERVING == 0 && value.flags & flags::SERVING != 0;
         if begins {
-            self.clear(of::<A>(names::BACKEND_TRAFFIC), backends_of::<A>(), id.0)?;
+            self.clear(traffic, backends_of::<A>(), id.0)?;
         }
         Ok(())
     }
@@ -48,11 +57,21 @@ impl DataPath {
         if id >= map.len() {
             return Ok(());
         }
-        let cpus = nr_cpus().map_err(|(_, error)| error).step(failed(name))?;
-        let zeros = vec![Raw(Traffic::default()); cpus.get() as usize];
+        let zeros = vec![Raw(Traffic::default()); cpus()?];
         let zeros = PerCpuValues::try_from(zeros).step(failed(name))?;
         map.set(id, zeros, 0).step(failed(name))?;
         traces.forget(whose, id);
         Ok(())
     }
+}
+
+/// How many CPUs there can be. It never changes, and to ask costs more than to clear a counter.
+fn cpus() -> Result<usize, Error> {
+    static CPUS: OnceLock<usize> = OnceLock::new();
+    if let Some(cpus) = CPUS.get() {
+        return Ok(*cpus);
+    }
+    let cpus = nr_cpus().map_err(|(_, error)| error);
+    let cpus = cpus.step("cannot count the CPUs")?.get() as usize;
+    Ok(*CPUS.get_or_init(|| cpus))
 }

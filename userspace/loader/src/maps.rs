@@ -1,6 +1,7 @@
 //! Typed maps.
 
 mod clients;
+mod many;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use tidegate_abi::{
@@ -65,21 +66,6 @@ impl DataPath {
             .step(format_args!("cannot write to map {name}"))
     }
 
-    /// All entries of a hash map; those that vanish meanwhile are left out.
-    fn entries<K, V>(&self, name: &str) -> Result<Vec<(K, V)>, Error>
-    where
-        K: bytemuck::Pod,
-        V: bytemuck::Pod,
-    {
-        let map: HashMap<&MapData, Raw<K>, Raw<V>> =
-            self.map(name)?.try_into().step(failed(name))?;
-        Ok(map
-            .iter()
-            .filter_map(Result::ok)
-            .map(|(key, value)| (key.0, value.0))
-            .collect())
-    }
-
     /// Writes the node's settings.
     pub fn set_settings(&mut self, settings: &Settings) -> Result<(), Error> {
         self.set(names::SETTINGS, 0, settings)
@@ -120,65 +106,12 @@ impl DataPath {
         self.set(of::<A>(names::BACKENDS), id.0, &value)
     }
 
-    /// Writes a range of slots.
-    pub fn set_slots(&mut self, start: u32, ids: &[BackendId]) -> Result<(), Error> {
-        let map = self
-            .ebpf
-            .map_mut(names::SLOTS)
-            .ok_or_else(|| missing(names::SLOTS))?;
-        let mut map: Array<&mut MapData, u32> = map.try_into().step(failed(names::SLOTS))?;
-        for (index, id) in (start..).zip(ids) {
-            map.set(index, &id.0, 0).step("cannot write to map slots")?;
-        }
-        Ok(())
-    }
-
     /// All frontends of a family.
     pub fn frontends<A: Address>(&self) -> Result<Vec<(FrontendKey<A>, Frontend)>, Error>
     where
         FrontendKey<A>: bytemuck::Pod,
     {
         self.entries(of::<A>(names::FRONTENDS))
-    }
-
-    /// All backends of a family by id; unused entries at the end are cut off.
-    pub fn backends<A: Address>(&self) -> Result<Vec<Backend<A>>, Error>
-    where
-        Backend<A>: bytemuck::Pod + Default + PartialEq,
-    {
-        let name = of::<A>(names::BACKENDS);
-        let map: Array<&MapData, Raw<Backend<A>>> =
-            self.map(name)?.try_into().step(failed(name))?;
-        let mut backends = Vec::new();
-        let mut used = 0;
-        // Ids are handed out from the bottom, so a long run of unused ones is the end.
-        const GAP: usize = 4096;
-        for index in 0..map.len() {
-            let backend = map.get(&index, 0).step(failed(name))?.0;
-            backends.push(backend);
-            if backend != Backend::default() {
-                used = backends.len();
-            } else if backends.len() - used > GAP {
-                break;
-            }
-        }
-        backends.truncate(used);
-        Ok(backends)
-    }
-
-    /// The first `len` slots.
-    pub fn slots(&self, len: u32) -> Result<Vec<BackendId>, Error> {
-        let map: Array<&MapData, u32> = self
-            .map(names::SLOTS)?
-            .try_into()
-            .step(failed(names::SLOTS))?;
-        (0..len.min(map.len()))
-            .map(|index| {
-                map.get(&index, 0)
-                    .map(BackendId)
-                    .step("cannot read map slots")
-            })
-            .collect()
     }
 
     /// All flow records of a family.

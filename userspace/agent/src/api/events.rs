@@ -113,7 +113,7 @@ fn service(wanted: Option<&str>, names: &Names) -> Result<Option<(String, String
             "service: `{text}` is not NAMESPACE/NAME"
         )));
     };
-    let mut all = names.services.values();
+    let mut all = names.services().map(|(_, name)| name);
     if !all.any(|it| it.key.namespace == namespace && it.key.service == name) {
         return Err(Failure::not_found(format!(
             "no Service {text} is served here; `tidegate get services` names them all"

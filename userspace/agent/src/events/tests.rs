@@ -128,8 +128,7 @@ fn names(services: &[(u32, &str)]) -> Published {
             },
         )
     });
-    let mut names = Names::default();
-    names.services = services.collect();
+    let names: Names = services.collect();
     Published {
         names: Arc::new(names),
         ..Published::default()

@@ -68,7 +68,7 @@ impl Wish {
     /// ports, or families, the kernel tells of all, and the rest is left out here.
     fn service_port(&self, names: &Names) -> Option<u32> {
         self.service.as_ref()?;
-        let mut ids = names.services.keys().copied();
+        let mut ids = names.services().map(|(id, _)| id);
         let id = ids.find(|id| self.is_of_service(*id, names))?;
         let is_only = !ids.any(|other| self.is_of_service(other, names));
         is_only.then_some(id)

@@ -26,6 +26,8 @@ pub(crate) struct ServicePorts {
     health: Arc<Health>,
     open: BTreeMap<SocketAddr, Port>,
     problems: Vec<String>,
+    /// Where they were last opened.
+    scope: Option<Scope>,
 }
 
 struct Port {
@@ -64,7 +66,14 @@ impl ServicePorts {
             health,
             open: BTreeMap::new(),
             problems: Vec::new(),
+            scope: None,
         }
+    }
+
+    /// Whether [`Self::sync`] has something to do though no Service changed: some port could not be opened, or the
+    /// node's addresses are others.
+    pub(crate) fn is_to_be_tried(&self, scope: &Scope) -> bool {
+        !self.problems.is_empty() || self.scope.as_ref() != Some(scope)
     }
 
     /// Makes the open ports match; those that cannot be opened are tried again by the next call (rule 3.9.7).
@@ -79,6 +88,7 @@ impl ServicePorts {
         // First away with what is gone: its number may be wanted at another address.
         self.open.retain(|address, _| wanted.contains_key(address));
         self.problems.clear();
+        self.scope = Some(scope.clone());
         for (address, check) in wanted {
             let subject = subject(check);
             if let Some(port) = self.open.get(&address) {

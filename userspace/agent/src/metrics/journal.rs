@@ -7,7 +7,7 @@ use std::{
 
 use k8s_openapi::{api::discovery::v1::EndpointSlice, jiff::Timestamp};
 use tidegate_abi::Family;
-use tidegate_control::{Object, ServicePort, Store, store::Changes};
+use tidegate_control::{Object, Store, compiler::Tally, store::Changes};
 
 use super::Vitals;
 use crate::sources::{Batch, Change};
@@ -83,7 +83,7 @@ impl Journal {
     }
 
     /// The maps have everything, and mean this.
-    pub(crate) fn synced(&mut self, took: Duration, ports: &[ServicePort]) {
+    pub(crate) fn synced(&mut self, took: Duration, tally: &Tally) {
         self.vitals.synced(took);
         for heard in self.heard.drain(..) {
             self.vitals.waited(heard.elapsed());
@@ -95,7 +95,7 @@ impl Journal {
             self.vitals.programmed(family, seconds);
         }
         for family in [Family::V4, Family::V6] {
-            self.vitals.set_no_local(family, no_local(ports, family));
+            self.vitals.set_no_local(family, tally.no_local(family));
         }
     }
 
@@ -126,24 +126,6 @@ fn trigger(slice: &EndpointSlice) -> Option<(Family, i128)> {
         _ => return None,
     };
     Some((family, time.as_nanosecond()))
-}
-
-/// Service ports with policy Local and usable endpoints, but none here: internal and external (rule 2.4.14).
-fn no_local(ports: &[ServicePort], family: Family) -> [u32; 2] {
-    let mut counts = [0; 2];
-    for port in ports.iter().filter(|port| port.key.family == family) {
-        let mut usable = port
-            .endpoints
-            .iter()
-            .filter(|it| it.ready || (it.serving && it.terminating))
-            .peekable();
-        if usable.peek().is_none() || usable.any(|it| it.local) {
-            continue;
-        }
-        counts[0] += u32::from(port.internal_local);
-        counts[1] += u32::from(port.external_local);
-    }
-    counts
 }
 
 fn now() -> i128 {

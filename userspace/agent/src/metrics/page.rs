@@ -121,7 +121,7 @@ impl State {
     fn agent(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
         let (synced, problems, ports) = {
             let published = self.sources.names.borrow();
-            let ports = published.names.services.len();
+            let ports = published.names.service_count();
             (u32::from(published.is_synced), published.problems, ports)
         };
         let head = Head("tidegate_synced", None, "1: the maps match the sources.");

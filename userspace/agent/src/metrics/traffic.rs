@@ -1,6 +1,6 @@
 //! What the data path counts, read from the kernel at each scrape, with names instead of ids.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use tidegate_abi::{Counter, Family, Ip4, Ip6, Traffic};
 use tidegate_control::{PortKey, address::family_name};
@@ -128,10 +128,8 @@ fn services(
     census: &Census,
     capacity: u32,
 ) -> Result<(Vec<Row>, usize), Error> {
-    let all: BTreeMap<u32, &ServiceName> =
-        names.services.iter().map(|(id, it)| (*id, it)).collect();
-    let counted: Vec<(u32, &ServiceName)> =
-        all.range(..capacity).map(|(id, it)| (*id, *it)).collect();
+    let all = names.services();
+    let counted: Vec<(u32, &ServiceName)> = all.take_while(|(id, _)| *id < capacity).collect();
     let ids: Vec<u32> = counted.iter().map(|(id, _)| *id).collect();
     let rows = counted.iter().zip(gauges.services(&ids)?);
     let rows = rows.map(|((id, name), traffic)| {
@@ -142,7 +140,7 @@ fn services(
             active: census.service(*id),
         }
     });
-    Ok((rows.collect(), all.len() - counted.len()))
+    Ok((rows.collect(), names.service_count() - counted.len()))
 }
 
 fn backend(names: &Names, it: &Candidate, traffic: Traffic) -> Option<Row> {

@@ -18,7 +18,7 @@ use prometheus_client::{
 };
 use tidegate_abi::Family;
 use tidegate_api::DeviceRow;
-use tidegate_control::address::family_name;
+use tidegate_control::{address::family_name, compiler::NoLocal};
 
 /// Seconds since 1970, as kube-proxy tells times.
 type Time = Gauge<f64, AtomicU64>;
@@ -34,7 +34,7 @@ pub(crate) struct Vitals {
     last_queued: Time,
     service_changes: Changes,
     endpoint_changes: Changes,
-    no_local: Labelled<NoLocal, Gauge>,
+    no_local: Labelled<NoLocalLabels, Gauge>,
     api_requests: Labelled<Request, Counter>,
     probes: [Labelled<Code, Counter>; 2],
     devices: Mutex<Arc<[DeviceRow]>>,
@@ -56,7 +56,7 @@ struct OfFamily {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct NoLocal {
+struct NoLocalLabels {
     traffic_policy: &'static str,
     ip_family: &'static str,
 }
@@ -102,7 +102,7 @@ impl Default for Vitals {
         // A series that is not there before its first event hides that event from rates.
         for family in [Family::V4, Family::V6] {
             drop(vitals.programming.get_or_create(&of(family)));
-            vitals.set_no_local(family, [0, 0]);
+            vitals.set_no_local(family, NoLocal::default());
         }
         for (probe, code) in vitals.probes.iter().flat_map(|it| [(it, 200), (it, 503)]) {
             drop(probe.get_or_create(&Code { code }));
@@ -168,10 +168,11 @@ impl Vitals {
     }
 
     /// Service ports with policy Local and nobody here, internal and external (rule 2.4.14).
-    pub(super) fn set_no_local(&self, family: Family, [internal, external]: [u32; 2]) {
+    pub(super) fn set_no_local(&self, family: Family, counts: NoLocal) {
+        let NoLocal { internal, external } = counts;
         for (traffic_policy, count) in [("internal", internal), ("external", external)] {
             let ip_family = family_name(family);
-            let labels = NoLocal {
+            let labels = NoLocalLabels {
                 traffic_policy,
                 ip_family,
             };

@@ -1,5 +1,5 @@
 use tidegate_abi::Family;
-use tidegate_control::{Image, Limits, NodeFacts, Planner, Store, compile, manifest};
+use tidegate_control::{Image, Limits, NodeFacts, Planner, Store, manifest};
 
 use super::*;
 
@@ -23,14 +23,18 @@ endpoints: [{endpoints}]
 
 struct Loop {
     store: Store,
+    compiler: Compiler,
     planner: Planner,
     names: Names,
+    is_first: bool,
 }
 
 impl Loop {
     fn new() -> Self {
         Self {
             store: Store::new(30000..=32767),
+            compiler: Compiler::default(),
+            is_first: true,
             planner: Planner::adopt(Image::default(), Limits::default()),
             names: Names::default(),
         }
@@ -39,9 +43,24 @@ impl Loop {
     fn turn(&mut self, text: &str) {
         let parsed = manifest::parse("all.yaml", text);
         let _problems = self.store.replace_file("all.yaml", parsed);
-        let compiled = compile(&self.store, &NodeFacts::default());
-        let _writes = self.planner.plan(&compiled.desired);
-        self.names = Names::new(&self.planner, &compiled, &self.names);
+        let changed = self.store.take_changed();
+        let node = NodeFacts::default();
+        let update = self.compiler.update(&self.store, &changed, &node);
+        let old = self.names.clone();
+        if std::mem::take(&mut self.is_first) {
+            let _writes = self.planner.plan(&self.compiler.desired());
+            self.names = Names::of_all(&self.planner, &self.compiler, &old);
+            return;
+        }
+        let plan = self.planner.advance(&update.delta);
+        self.names
+            .follow(&self.planner, &self.compiler, &update.services, &plan);
+        // Whatever changed, all is as if everything had been named anew.
+        let anew = Names::of_all(&self.planner, &self.compiler, &old);
+        assert!(self.names.services().eq(anew.services()));
+        for family in [Family::V4, Family::V6] {
+            assert!(self.names.backends(family).eq(anew.backends(family)));
+        }
     }
 
     fn backend(&self, address: &str) -> Option<(u32, BackendName)> {

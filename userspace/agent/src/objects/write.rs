@@ -169,6 +169,7 @@ impl Objects {
             let keys = input::keys(order.items).map_err(Refusal::Invalid)?;
             return plan::delete(&self.view(), keys, ignores_missing);
         }
+        let is_all = order.what == What::Snapshot;
         let named: HashSet<ObjectKey> = incoming.iter().map(|it| it.key.clone()).collect();
         let (known, stored) = {
             let view = self.view();
@@ -176,11 +177,13 @@ impl Objects {
                 let known = Known::of(&view, &incoming.key);
                 (incoming, known)
             });
-            (known.collect(), view.stored_keys())
+            // All keys are asked for by who replaces everything, and by nobody else.
+            let stored = is_all.then(|| view.stored_keys());
+            (known.collect(), stored)
         };
         // The view is free meanwhile: a large body takes its time.
         let mut plan = plan::put(order.what, known)?;
-        if order.what == What::Snapshot {
+        if let Some(stored) = stored {
             plan::replace_all(&mut plan, &named, stored);
         }
         Ok(plan)

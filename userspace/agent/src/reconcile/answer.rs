@@ -20,7 +20,7 @@ use crate::{
 impl<K: Kernel> Reconciler<K> {
     /// The answer, or one sentence that says why there is none.
     pub(crate) fn answer(&mut self, question: Question) -> Result<Answer, String> {
-        let ports = || self.compiled.iter().flat_map(|compiled| &compiled.ports);
+        let ports = || self.compiler.ports();
         let answer = match question {
             Question::Services => Ok(Answer::Services(list(ports().map(service)))),
             Question::Endpoints => Ok(Answer::Endpoints(list(ports().flat_map(endpoints)))),
@@ -147,7 +147,7 @@ fn endpoints(port: &ServicePort) -> impl Iterator<Item = EndpointRow> {
         terminating: it.terminating,
         used_cluster: it.used_cluster,
         used_local: it.used_local,
-        why: it.why.clone(),
+        why: it.why.to_owned(),
     })
 }
 

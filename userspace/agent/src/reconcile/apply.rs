@@ -1,6 +1,6 @@
 //! Carries planned writes out, and reads the maps back as the planner's image.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, mem::discriminant, net::IpAddr};
 
 use tidegate_abi::{Address, Ip4, Ip6, LocalPod, frontend::flags};
 use tidegate_control::{Image, Plan, Write, allocate::Avoid, plan::FamilyImage};
@@ -16,24 +16,61 @@ pub(super) fn plan<K: Kernel>(kernel: &mut K, plan: &Plan) -> Result<(), Error> 
     writes(kernel, &plan.writes)
 }
 
-/// Carries the writes out in their order, and stops at the first that fails.
+/// Carries the writes out in their order, and stops at the first that fails. Neighbours that go to one map are one
+/// command.
 pub(super) fn writes<K: Kernel>(kernel: &mut K, writes: &[Write]) -> Result<(), Error> {
-    for write in writes {
-        match write {
-            Write::Backend4(id, backend) => kernel.set_backend(*id, *backend),
-            Write::Backend6(id, backend) => kernel.set_backend(*id, *backend),
-            Write::Slots { start, ids } => kernel.set_slots(*start, ids),
-            Write::Frontend4(key, frontend) => kernel.set_frontend(*key, Some(*frontend)),
-            Write::Frontend6(key, frontend) => kernel.set_frontend(*key, Some(*frontend)),
-            Write::RemoveFrontend4(key) => kernel.set_frontend(*key, None),
-            Write::RemoveFrontend6(key) => kernel.set_frontend(*key, None),
-            Write::Admit4(key) => kernel.set_source_range(*key, true),
-            Write::Admit6(key) => kernel.set_source_range(*key, true),
-            Write::Bar4(key) => kernel.set_source_range(*key, false),
-            Write::Bar6(key) => kernel.set_source_range(*key, false),
+    let is_alike = |one: &Write, other: &Write| discriminant(one) == discriminant(other);
+    for run in writes.chunk_by(is_alike) {
+        match &run[0] {
+            Write::Backend4(..) => kernel.set_backends(&entries(run, |it| match it {
+                Write::Backend4(id, backend) => Some((*id, *backend)),
+                _ => None,
+            })),
+            Write::Backend6(..) => kernel.set_backends(&entries(run, |it| match it {
+                Write::Backend6(id, backend) => Some((*id, *backend)),
+                _ => None,
+            })),
+            Write::Slots { .. } => kernel.set_tables(&entries(run, |it| match it {
+                Write::Slots { start, ids } => Some((*start, &ids[..])),
+                _ => None,
+            })),
+            Write::Frontend4(..) => kernel.set_frontends(&entries(run, |it| match it {
+                Write::Frontend4(key, frontend) => Some((*key, *frontend)),
+                _ => None,
+            })),
+            Write::Frontend6(..) => kernel.set_frontends(&entries(run, |it| match it {
+                Write::Frontend6(key, frontend) => Some((*key, *frontend)),
+                _ => None,
+            })),
+            Write::RemoveFrontend4(_) => kernel.remove_frontends(&entries(run, |it| match it {
+                Write::RemoveFrontend4(key) => Some(*key),
+                _ => None,
+            })),
+            Write::RemoveFrontend6(_) => kernel.remove_frontends(&entries(run, |it| match it {
+                Write::RemoveFrontend6(key) => Some(*key),
+                _ => None,
+            })),
+            Write::Admit4(_) | Write::Admit6(_) | Write::Bar4(_) | Write::Bar6(_) => {
+                run.iter().try_for_each(|write| guard(kernel, write))
+            }
         }?;
     }
     Ok(())
+}
+
+/// What the writes of a run write.
+fn entries<'a, T>(run: &'a [Write], entry: impl Fn(&'a Write) -> Option<T>) -> Vec<T> {
+    run.iter().filter_map(entry).collect()
+}
+
+fn guard<K: Kernel>(kernel: &mut K, write: &Write) -> Result<(), Error> {
+    match write {
+        Write::Admit4(key) => kernel.set_source_range(*key, true),
+        Write::Admit6(key) => kernel.set_source_range(*key, true),
+        Write::Bar4(key) => kernel.set_source_range(*key, false),
+        Write::Bar6(key) => kernel.set_source_range(*key, false),
+        _ => Ok(()),
+    }
 }
 
 /// What the maps hold.

@@ -6,6 +6,7 @@ use crate::{kernel::Kernel, others};
 impl<K: Kernel> Reconciler<K> {
     /// Looks who else is there; nobody tells when that changes.
     pub(super) fn look_beside(&mut self) {
-        self.problems.beside = others::lines(&self.kernel.others(), &self.config.bpffs);
+        let lines = others::lines(&self.kernel.others(), &self.config.bpffs);
+        self.problems.set(super::problems::Place::Beside, lines);
     }
 }

@@ -42,10 +42,15 @@ impl<K: Kernel> Reconciler<K> {
     }
 
     /// Tells those who wait what became of the declarations; after the maps, so that what is told is true.
-    pub(crate) fn publish_devices(&self) {
+    pub(crate) fn publish_devices(&mut self) {
+        let (revision, synced) = (self.declared.revision, self.is_synced());
+        if self.devices_told == Some((revision, synced)) {
+            return;
+        }
+        self.devices_told = Some((revision, synced));
         self.devices.show(View {
-            revision: self.declared.revision,
-            synced: self.is_synced(),
+            revision,
+            synced,
             rows: self.device_rows(),
         });
     }

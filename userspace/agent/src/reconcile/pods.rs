@@ -22,6 +22,7 @@ impl<K: Kernel> Reconciler<K> {
                 continue;
             }
             apply::local_pod(&mut self.kernel, ip, new)?;
+            self.devices_told = None;
             match new {
                 Some(pod) => self.pods.insert(ip, pod),
                 None => self.pods.remove(&ip),

@@ -1,7 +1,7 @@
 //! Completes the stored Services, and sees to it that what they were given is on disk first.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     hash::{BuildHasher as _, Hasher as _, RandomState},
     net::IpAddr,
     path::Path,
@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::Result;
 use tidegate_control::{
-    Problem, Store,
-    allocate::{Assignments, Avoid, Outcome, Ranges, Request, allocate},
+    ObjectKey, Problem, Store,
+    allocate::{Assignments, Avoid, Random, Ranges, Register, Reserved, Settled, Terms},
 };
 
 use super::StateFile;
@@ -30,17 +30,23 @@ pub(crate) struct Allocator {
     in_use: Avoid,
     /// Files in which something could not be understood.
     unsure: BTreeSet<String>,
-    /// What the Services were last completed by.
-    seen: Option<Inputs>,
+    register: Register,
+    /// Services that are to be asked, beside those that the store says have changed.
+    waiting: BTreeSet<ObjectKey>,
+    /// What an absent Service was given stays reserved; `None`: nobody was asked yet.
+    keeps_absent: Option<bool>,
     /// Why the last save failed.
     failure: Option<String>,
 }
 
-/// What makes Services be completed anew.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Inputs {
-    version: u64,
-    keep_absent: bool,
+/// What could not be granted, for each Service that was asked.
+pub(crate) type Denied = BTreeMap<ObjectKey, Vec<Problem>>;
+
+/// What must not be given.
+#[derive(Debug)]
+struct Avoided<'a> {
+    in_use: &'a Avoid,
+    node: &'a BTreeSet<IpAddr>,
 }
 
 impl Allocator {
@@ -53,7 +59,9 @@ impl Allocator {
             is_fresh: true,
             in_use: Avoid::default(),
             unsure: BTreeSet::new(),
-            seen: None,
+            register: Register::default(),
+            waiting: BTreeSet::new(),
+            keeps_absent: None,
             failure: None,
         }
     }
@@ -89,51 +97,41 @@ impl Allocator {
         }
     }
 
-    /// Whether [`Self::complete`] has something to do.
-    pub(crate) fn is_due(&self, store: &Store, is_unreadable: bool) -> bool {
-        self.failure.is_some() || self.seen != Some(self.inputs(store, is_unreadable))
-    }
-
-    /// Gives every stored Service its numbers. Returns what could not be granted; none: nothing was due.
+    /// Gives stored Services their numbers: those that changed, and those that are in their way. Returns what could
+    /// not be granted; none: nothing was due.
     pub(crate) fn complete(
         &mut self,
         store: &mut Store,
         node: &BTreeSet<IpAddr>,
         is_unreadable: bool,
-    ) -> Option<Vec<Problem>> {
-        if !self.is_due(store, is_unreadable) {
-            return None;
+    ) -> Option<Denied> {
+        let keep_absent = is_unreadable || !self.unsure.is_empty();
+        let mut changed = store.take_written();
+        changed.append(&mut self.waiting);
+        let is_due = !changed.is_empty() || self.failure.is_some();
+        match self.keeps_absent.replace(keep_absent) {
+            None => changed = Register::everybody(store, &self.saved),
+            // What was kept for those who were absent is free now.
+            Some(true) if !keep_absent => {
+                let absent = self.saved.keys().filter(|key| store.get(key).is_none());
+                changed.extend(absent.cloned());
+            }
+            Some(_) if !is_due => return None,
+            Some(_) => {}
         }
-        let inputs = self.inputs(store, is_unreadable);
-        let services = store.written_services();
-        let avoid = Avoid {
-            ips: self
-                .in_use
-                .ips
-                .iter()
-                .chain(node)
-                .copied()
-                .collect::<HashSet<_>>(),
-            ports: self.in_use.ports.clone(),
-        };
-        let request = Request {
-            services: &services,
-            before: &self.saved,
-            ranges: &self.ranges,
-            avoid: &avoid,
-            keep_absent: inputs.keep_absent,
-        };
-        let mut outcome = allocate(&request, Some(&mut random));
-        let saved = self.save(&outcome);
+        let asked = self.register.affected(store, &self.saved, &changed);
+        let given = (&*store, node, keep_absent);
+        let mut settled = self.settle(given, asked, true);
+        let before = self.remembered(&settled.asked);
+        let saved = self.remember(&settled.asked, &settled.outcome.assignments, &before);
         if saved.is_err() {
-            outcome = allocate(&request, None);
-        } else {
-            self.saved = outcome.assignments;
+            settled = self.settle(given, settled.asked, false);
+            self.waiting.clone_from(&settled.asked);
         }
         self.failure = saved.err();
-        self.seen = Some(inputs);
-        store.complete(outcome.completed);
-        Some(outcome.problems)
+        let denied = self.register.confirm(store, &settled);
+        store.complete(&settled.asked, settled.outcome.completed);
+        Some(denied)
     }
 
     /// Why nothing new is given, if so.
@@ -144,20 +142,78 @@ impl Allocator {
         ))
     }
 
-    fn inputs(&self, store: &Store, is_unreadable: bool) -> Inputs {
-        Inputs {
-            version: store.version(),
-            keep_absent: is_unreadable || !self.unsure.is_empty(),
-        }
+    /// What these Services have then; without new numbers if none may be given.
+    fn settle(
+        &self,
+        (store, node, keep_absent): (&Store, &BTreeSet<IpAddr>, bool),
+        asked: BTreeSet<ObjectKey>,
+        may_give: bool,
+    ) -> Settled {
+        let avoid = Avoided {
+            in_use: &self.in_use,
+            node,
+        };
+        let terms = Terms {
+            store,
+            before: &self.saved,
+            ranges: &self.ranges,
+            avoid: &avoid,
+            keep_absent,
+        };
+        let random: Random<'_> = &mut random;
+        self.register
+            .settle(&terms, asked, may_give.then_some(random))
     }
 
-    fn save(&self, outcome: &Outcome) -> Result<(), String> {
-        match &self.file {
-            Some(file) if outcome.assignments != self.saved => file
-                .save(&outcome.assignments)
-                .map_err(|error| format!("{error:#}")),
-            _ => Ok(()),
+    /// What these were given so far.
+    fn remembered(&self, asked: &BTreeSet<ObjectKey>) -> Assignments {
+        let given = asked.iter().filter_map(|key| {
+            let assignment = self.saved.get(key)?;
+            Some((key.clone(), assignment.clone()))
+        });
+        given.collect()
+    }
+
+    /// Remembers what these were given. On failure all is as before.
+    fn remember(
+        &mut self,
+        asked: &BTreeSet<ObjectKey>,
+        after: &Assignments,
+        before: &Assignments,
+    ) -> Result<(), String> {
+        if after == before {
+            return Ok(());
         }
+        self.put(asked, after);
+        let saved = self
+            .file
+            .as_ref()
+            .map_or(Ok(()), |file| file.save(&self.saved));
+        saved.map_err(|error| {
+            self.put(asked, before);
+            format!("{error:#}")
+        })
+    }
+
+    fn put(&mut self, asked: &BTreeSet<ObjectKey>, given: &Assignments) {
+        for key in asked {
+            match given.get(key) {
+                Some(assignment) => self.saved.insert(key.clone(), assignment.clone()),
+                None => self.saved.remove(key),
+            };
+        }
+    }
+}
+
+impl Reserved for Avoided<'_> {
+    fn has_ip(&self, ip: IpAddr) -> bool {
+        self.in_use.has_ip(ip) || self.node.contains(&ip)
+    }
+    fn has_port(&self, port: u16) -> bool {
+        self.in_use.has_port(port)
+    }
+    fn count(&self) -> usize {
+        self.in_use.count() + self.node.len()
     }
 }
 

@@ -71,8 +71,7 @@ fn services(
     census: &Census,
     capacity: u32,
 ) -> Result<Vec<ServiceTraffic>, Error> {
-    let mut all: Vec<(u32, &ServiceName)> =
-        names.services.iter().map(|(id, it)| (*id, it)).collect();
+    let mut all: Vec<(u32, &ServiceName)> = names.services().collect();
     all.sort_by_key(|(_, it)| &it.key);
     let ids: Vec<u32> = all.iter().map(|(id, _)| *id).collect();
     let rows = all.into_iter().zip(gauges.services(&ids)?);

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use tidegate_abi::Family;
 
 use super::{
@@ -97,6 +98,17 @@ fn asked(draft: &Draft<'_>) -> Result<Vec<IpAddr>, Fault> {
         names.join(", ")
     );
     Err(Fault::new(field, reason))
+}
+
+/// All addresses that a Service asks for, whether it may or not.
+pub(super) fn named<'a>(
+    service: &'a Service,
+    spec: &'a ServiceSpec,
+) -> impl Iterator<Item = IpAddr> + use<'a> {
+    let single = spec.load_balancer_ip.as_deref().unwrap_or_default();
+    let listed = spec::annotation(service, ANNOTATION).unwrap_or_default();
+    let texts = single.split(',').chain(listed.split(','));
+    texts.filter_map(|text| address::parse(text.trim()))
 }
 
 impl<'a> Draft<'a> {

@@ -6,13 +6,12 @@ use std::{
     net::IpAddr,
 };
 
-use k8s_openapi::api::core::v1::ServiceSpec;
 use tidegate_abi::Proto;
 
-use super::{Assignment, Avoid, Request};
+use super::{Assignment, Request, Reserved, refs::numbers};
 use crate::{
     address,
-    model::spec,
+    model::{claims::Number, spec},
     object::{Object, ObjectKey},
     problem::Origin,
 };
@@ -38,7 +37,7 @@ pub(super) enum How {
 /// All numbers that somebody has.
 #[derive(Debug)]
 pub(super) struct Taken<'a> {
-    avoid: &'a Avoid,
+    avoid: &'a dyn Reserved,
     ips: HashMap<IpAddr, Owner<'a>>,
     ports: HashMap<u16, (Owner<'a>, Vec<Option<Proto>>)>,
     /// Addresses that manifests use for something else, or that an API server gave: not to be given,
@@ -162,36 +161,34 @@ impl<'a> Taken<'a> {
 
     /// Whether the address may be given.
     pub(super) fn is_free_ip(&self, ip: IpAddr) -> bool {
-        !self.ips.contains_key(&ip) && !self.written.contains(&ip) && !self.avoid.ips.contains(&ip)
+        !self.ips.contains_key(&ip) && !self.written.contains(&ip) && !self.avoid.has_ip(ip)
     }
 
     /// Whether the number may be given.
     pub(super) fn is_free_port(&self, number: u16) -> bool {
         !self.ports.contains_key(&number)
             && !self.settled.contains(&number)
-            && !self.avoid.ports.contains(&number)
+            && !self.avoid.has_port(number)
+    }
+
+    /// Who has each number.
+    pub(super) fn holders(&self) -> Vec<(Number, ObjectKey)> {
+        let ips = self.ips.iter();
+        let ips = ips.map(|(ip, owner)| (Number::Ip(*ip), owner.key.clone()));
+        let ports = self.ports.iter();
+        let ports = ports.map(|(port, (owner, _))| (Number::Port(*port), owner.key.clone()));
+        ips.chain(ports).collect()
     }
 
     /// At least as many as addresses are not free.
     pub(super) fn ip_count(&self) -> usize {
-        self.ips.len() + self.written.len() + self.avoid.ips.len()
+        self.ips.len() + self.written.len() + self.avoid.count()
     }
 
     /// At least as many as numbers are not free.
     pub(super) fn port_count(&self) -> usize {
-        self.ports.len() + self.settled.len() + self.avoid.ports.len()
+        self.ports.len() + self.settled.len() + self.avoid.count()
     }
-}
-
-/// The NodePort numbers of a Service, and its health-check port.
-fn numbers(spec: &ServiceSpec) -> impl Iterator<Item = u16> {
-    let ports = spec
-        .ports
-        .iter()
-        .flatten()
-        .filter_map(|port| port.node_port);
-    let all = ports.chain(spec.health_check_node_port);
-    all.filter_map(|number| u16::try_from(number).ok())
 }
 
 impl fmt::Display for Owner<'_> {

@@ -16,6 +16,10 @@ pub(super) struct Cluster {
     /// New numbers can be given.
     pub(super) may_give: bool,
     seed: u64,
+    register: Register,
+    /// Services that are settled a few at a time.
+    is_gradual: bool,
+    denied: BTreeMap<ObjectKey, Vec<Problem>>,
 }
 
 pub(super) fn block(text: &str) -> ServiceBlock {
@@ -49,7 +53,62 @@ impl Cluster {
             keep_absent: false,
             may_give: true,
             seed: 0x7469_6465,
+            register: Register::default(),
+            is_gradual: false,
+            denied: BTreeMap::new(),
         }
+    }
+
+    /// Asks those only that a change touches.
+    pub(super) fn gradual(self) -> Self {
+        Self {
+            is_gradual: true,
+            ..self
+        }
+    }
+
+    /// Settles the Services that changed, and those that are in their way.
+    fn run_gradually(&mut self) {
+        let mut changed = self.store.take_written();
+        if self.denied.is_empty() {
+            changed = Register::everybody(&self.store, &self.before);
+        }
+        let asked = self.register.affected(&self.store, &self.before, &changed);
+        let terms = Terms {
+            store: &self.store,
+            before: &self.before,
+            ranges: &self.ranges,
+            avoid: &self.avoid,
+            keep_absent: self.keep_absent,
+        };
+        let seed = &mut self.seed;
+        let mut random = || splitmix(seed);
+        let settled = self.register.settle(&terms, asked, Some(&mut random));
+        for key in &settled.asked {
+            self.before.remove(key);
+        }
+        self.before.extend(settled.outcome.assignments.clone());
+        self.denied
+            .extend(self.register.confirm(&self.store, &settled));
+        self.store
+            .complete(&settled.asked, settled.outcome.completed);
+    }
+
+    /// Everybody is settled by now: to ask all of them changes nothing, and finds the same faults.
+    fn check_gradual(&mut self) -> Vec<Problem> {
+        let before = self.before.clone();
+        let all: Vec<Service> = self.services().cloned().collect();
+        let lines = |problems: &mut dyn Iterator<Item = &Problem>| -> Vec<String> {
+            let mut lines: Vec<String> = problems.map(ToString::to_string).collect();
+            lines.sort_unstable();
+            lines
+        };
+        let known = lines(&mut self.denied.values().flatten());
+        let problems = self.run_once();
+        assert_eq!(known, lines(&mut problems.iter()));
+        assert_eq!(self.before, before);
+        assert!(self.services().eq(&all));
+        problems
     }
 
     /// Writes the manifest of a Service of namespace `default`.
@@ -91,6 +150,11 @@ impl Cluster {
 
     /// Settles the numbers; returns what could not be granted. Doing it twice changes nothing.
     pub(super) fn run(&mut self) -> Vec<String> {
+        if self.is_gradual {
+            self.run_gradually();
+            let problems = self.check_gradual();
+            return problems.iter().map(ToString::to_string).collect();
+        }
         let problems = self.run_once();
         let before = self.before.clone();
         let all: Vec<Service> = self.services().cloned().collect();
@@ -119,8 +183,9 @@ impl Cluster {
         if self.may_give {
             self.before = outcome.assignments;
         }
-        self.store.complete(outcome.completed);
-        outcome.problems
+        let everybody = Register::everybody(&self.store, &self.before);
+        self.store.complete(&everybody, outcome.completed);
+        outcome.problems.into_iter().map(|it| it.1).collect()
     }
 
     /// Settles the numbers, and nothing may be wrong.

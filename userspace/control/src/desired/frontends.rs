@@ -5,16 +5,18 @@ use std::{collections::HashMap, net::IpAddr};
 use tidegate_abi::{Address, FrontendKey, Port, frontend::flags};
 
 use crate::{
-    model::ServicePort,
+    model::{ServicePort, claims::Owner},
     node::NodeFacts,
+    object::{Kind, ObjectKey},
     problem::{Origin, Problem},
 };
 
 /// Who owns each frontend so far.
 pub(super) struct Owners<'a, A>(HashMap<FrontendKey<A>, &'a ServicePort>);
 
-struct Claim<A> {
-    key: FrontendKey<A>,
+/// A frontend that a service port asks for.
+pub(crate) struct Claim<A> {
+    pub(crate) key: FrontendKey<A>,
     flags: u32,
     field: Field,
 }
@@ -42,25 +44,49 @@ impl<'a, A: Address> Owners<'a, A> {
         node: &NodeFacts,
         problems: &mut Vec<Problem>,
     ) -> Vec<(FrontendKey<A>, u32)> {
-        let mut granted: Vec<(FrontendKey<A>, u32)> = Vec::new();
-        for claim in claims(port, node) {
-            let owner = *self.0.entry(claim.key).or_insert(port);
-            if owner.key != port.key {
-                problems.push(clash(&claim, port, owner));
-            } else if let Some((_, flags)) = granted.iter_mut().find(|(key, _)| *key == claim.key) {
-                // An address that is both external IP and load-balancer address.
-                if *flags & flags::INTERNAL == 0 {
-                    *flags |= claim.flags;
-                }
-            } else {
-                granted.push((claim.key, claim.flags));
-            }
-        }
-        granted
+        let claims = claims(port, node);
+        let other = |key| {
+            let owner = *self.0.entry(key).or_insert(port);
+            (owner.key != port.key).then(|| Owner::of(owner))
+        };
+        grant(port, claims, other, problems)
     }
 }
 
-fn claims<A: Address>(port: &ServicePort, node: &NodeFacts) -> Vec<Claim<A>> {
+impl Owner {
+    fn of(port: &ServicePort) -> Self {
+        Self {
+            key: ObjectKey::of(Kind::Service, &port.key.namespace, &port.key.service),
+            origin: port.origin.clone(),
+        }
+    }
+}
+
+/// Of what a service port claims that which it gets. `other` says who has it, if not this service port.
+pub(crate) fn grant<A: Address>(
+    port: &ServicePort,
+    claims: Vec<Claim<A>>,
+    mut other: impl FnMut(FrontendKey<A>) -> Option<Owner>,
+    problems: &mut Vec<Problem>,
+) -> Vec<(FrontendKey<A>, u32)> {
+    let mut granted: Vec<(FrontendKey<A>, u32)> = Vec::new();
+    for claim in claims {
+        if let Some(owner) = other(claim.key) {
+            problems.push(clash(&claim, port, &owner));
+        } else if let Some((_, flags)) = granted.iter_mut().find(|(key, _)| *key == claim.key) {
+            // An address that is both external IP and load-balancer address.
+            if *flags & flags::INTERNAL == 0 {
+                *flags |= claim.flags;
+            }
+        } else {
+            granted.push((claim.key, claim.flags));
+        }
+    }
+    granted
+}
+
+/// All frontends that a service port asks for.
+pub(crate) fn claims<A: Address>(port: &ServicePort, node: &NodeFacts) -> Vec<Claim<A>> {
     let only = |local: bool| if local { flags::LOCAL_ONLY } else { 0 };
     let external = only(port.external_local);
     let guard = if port.source_ranges.is_empty() {
@@ -103,7 +129,7 @@ fn claims<A: Address>(port: &ServicePort, node: &NodeFacts) -> Vec<Claim<A>> {
     claims
 }
 
-fn clash<A: Address>(claim: &Claim<A>, port: &ServicePort, owner: &ServicePort) -> Problem {
+fn clash<A: Address>(claim: &Claim<A>, port: &ServicePort, owner: &Owner) -> Problem {
     let field = match claim.field {
         Field::ClusterIp => "spec.clusterIP".to_owned(),
         Field::ExternalIp => "spec.externalIPs".to_owned(),
@@ -111,10 +137,8 @@ fn clash<A: Address>(claim: &Claim<A>, port: &ServicePort, owner: &ServicePort) 
         Field::NodePort => format!("spec.ports[{}].nodePort", port.index),
     };
     let address = dialled(claim.key.addr.to_ip(), claim.key.port.get());
-    let (proto, object) = (
-        claim.key.proto.name().unwrap_or_default(),
-        owner.key.object(),
-    );
+    let proto = claim.key.proto.name().unwrap_or_default();
+    let object = &owner.key;
     let Origin { file, document } = &owner.origin;
     let reason = format!(
         "{address} {proto} belongs to the older {object} ({file}: document {document}); \

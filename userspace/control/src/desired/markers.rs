@@ -16,24 +16,40 @@ pub(super) fn of<'a, A: Address>(
 ) -> Vec<(A, u32)> {
     let mut markers = BTreeMap::new();
     for port in ports.clone() {
-        if let Some(addr) = port.cluster_ip.and_then(A::from_ip) {
-            markers
-                .entry(addr)
-                .or_insert(INTERNAL | ADDRESS_ONLY | ping(port));
+        if let Some((addr, flags)) = of_cluster_ip(port) {
+            markers.entry(addr).or_insert(flags);
         }
     }
     for port in ports {
-        // What answers on the node's own addresses is the node.
-        let lb_ips = port.lb_ips.iter().filter(|ip| !node.addresses.contains(ip));
-        for addr in lb_ips.copied().filter_map(A::from_ip) {
-            markers
-                .entry(addr)
-                .or_insert(LOAD_BALANCER | ADDRESS_ONLY | ping(port));
+        for (addr, flags) in of_balancer(port, node) {
+            markers.entry(addr).or_insert(flags);
         }
     }
-    // A load-balancer address that answers no pings is not different from an unknown one.
-    let told = |(_, flags): &(A, u32)| flags & (INTERNAL | PING) != 0;
-    markers.into_iter().filter(told).collect()
+    markers
+        .into_iter()
+        .filter(|(_, flags)| is_told(*flags))
+        .collect()
+}
+
+/// The marker of a clusterIP.
+pub(crate) fn of_cluster_ip<A: Address>(port: &ServicePort) -> Option<(A, u32)> {
+    let addr = port.cluster_ip.and_then(A::from_ip)?;
+    Some((addr, INTERNAL | ADDRESS_ONLY | ping(port)))
+}
+
+/// The markers of load-balancer addresses. What answers on the node's own addresses is the node.
+pub(crate) fn of_balancer<A: Address>(
+    port: &ServicePort,
+    node: &NodeFacts,
+) -> impl Iterator<Item = (A, u32)> {
+    let lb_ips = port.lb_ips.iter().filter(|ip| !node.addresses.contains(ip));
+    let addrs = lb_ips.copied().filter_map(A::from_ip);
+    addrs.map(|addr| (addr, LOAD_BALANCER | ADDRESS_ONLY | ping(port)))
+}
+
+/// A load-balancer address that answers no pings is not different from an unknown one.
+pub(crate) fn is_told(flags: u32) -> bool {
+    flags & (INTERNAL | PING) != 0
 }
 
 fn ping(port: &ServicePort) -> u32 {

@@ -119,8 +119,8 @@ fn is_this(hinted: &str, name: &str) -> bool {
     !name.is_empty() && hinted == name
 }
 
-fn why(view: &EndpointView, near: bool, hints: Hints) -> String {
-    let phrase = match (view.used_cluster, view.used_local) {
+fn why(view: &EndpointView, near: bool, hints: Hints) -> &'static str {
+    match (view.used_cluster, view.used_local) {
         (true, _) if view.ready && view.terminating => "terminating, but published as ready",
         (true, _) if view.ready && hints == Hints::Node => "ready, and hinted for this node",
         (true, _) if view.ready && hints == Hints::Zone => "ready, and hinted for this zone",
@@ -132,6 +132,5 @@ fn why(view: &EndpointView, near: bool, hints: Hints) -> String {
         (false, false) if serves_last(view) => "terminating, and others are ready",
         (false, false) if view.terminating => "terminating, and no longer serving",
         (false, false) => "not ready",
-    };
-    phrase.to_owned()
+    }
 }

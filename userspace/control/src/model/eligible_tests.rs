@@ -110,11 +110,7 @@ fn every_endpoint_says_why() {
                 ],
             )),
     );
-    let why: Vec<_> = model.ports[0]
-        .endpoints
-        .iter()
-        .map(|it| it.why.as_str())
-        .collect();
+    let why: Vec<_> = model.ports[0].endpoints.iter().map(|it| it.why).collect();
     assert_eq!(
         why,
         [

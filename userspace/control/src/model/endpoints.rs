@@ -85,6 +85,6 @@ fn view(endpoint: &Endpoint, (ip, port): (IpAddr, u16), node: &NodeFacts) -> End
         terminating: conditions.and_then(|it| it.terminating).unwrap_or(false),
         used_cluster: false,
         used_local: false,
-        why: String::new(),
+        why: "",
     }
 }

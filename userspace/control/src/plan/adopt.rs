@@ -11,15 +11,12 @@ use std::{
 use tidegate_abi::{Address, BackendId, Pool};
 
 use super::{
-    backends::Backends,
+    backends::{Backends, NOBODY},
     image::{FamilyImage, Image, Limits, table},
     ranges::Ranges,
     services::Services,
 };
 use crate::desired::canonical;
-
-/// No service port has this id, see [`Services`].
-const NOBODY: u32 = 0;
 
 pub(super) fn services(image: &Image) -> Services {
     let v4 = image.v4.frontends.values();

@@ -6,7 +6,7 @@
 //! flow ever takes a new backend for the old one.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque, btree_map::Entry},
     net::IpAddr,
 };
 
@@ -17,9 +17,10 @@ use crate::desired::Target;
 
 #[derive(Debug)]
 pub(super) struct Backends<A> {
-    ids: HashMap<(u32, A, Port), BackendId>,
-    /// The service port of each id in `ids`.
-    owners: HashMap<BackendId, u32>,
+    /// By address first, so that all that serve at an address are neighbours.
+    ids: BTreeMap<(A, Port, u32), BackendId>,
+    /// The service port of each id in `ids`, by id; 0: nobody's.
+    owners: Vec<u32>,
     free: VecDeque<BackendId>,
     resting: VecDeque<(u64, BackendId)>,
     /// The first id that was never looked at, and the number of ids.
@@ -38,6 +39,9 @@ pub(super) struct Retired<A> {
     pub(super) services: HashSet<Option<u32>>,
 }
 
+/// No service port has this id, see [`super::services`].
+pub(super) const NOBODY: u32 = 0;
+
 /// Some table of its service port names the backend.
 const LISTED: u16 = flags::IN_CLUSTER | flags::IN_LOCAL;
 
@@ -48,7 +52,7 @@ impl<A: Address> Backends<A> {
         limit: u32,
         named: &HashMap<BackendId, u32>,
     ) -> Self {
-        let (mut ids, mut owners) = (HashMap::new(), HashMap::new());
+        let (mut ids, mut owners) = (BTreeMap::new(), Vec::new());
         let (mut free, mut resting) = (VecDeque::new(), VecDeque::new());
         for (id, backend) in (0..limit).zip(&half.backends).skip(1) {
             let id = BackendId(id);
@@ -57,10 +61,10 @@ impl<A: Address> Backends<A> {
                 None if backend.flags & flags::SERVING != 0 => {}
                 None => free.push_back(id),
                 Some(&service) if backend.flags & flags::SERVING != 0 => {
-                    let key = (service, backend.addr, backend.port);
+                    let key = (backend.addr, backend.port, service);
                     if let Entry::Vacant(entry) = ids.entry(key) {
                         entry.insert(id);
-                        owners.insert(id, service);
+                        set_owner(&mut owners, id, service);
                     }
                 }
                 Some(_) => resting.push_back((1, id)),
@@ -90,12 +94,13 @@ impl<A: Address> Backends<A> {
     }
 
     pub(super) fn id(&self, service: u32, target: &Target<A>) -> Option<BackendId> {
-        self.ids.get(&(service, target.addr, target.port)).copied()
+        self.ids.get(&(target.addr, target.port, service)).copied()
     }
 
     /// The service port whose backend this is, as long as it serves.
     pub(super) fn owner(&self, id: BackendId) -> Option<u32> {
-        self.owners.get(&id).copied()
+        let owner = self.owners.get(id.0 as usize).copied();
+        owner.filter(|&service| service != NOBODY)
     }
 
     /// How many new backends there is room for.
@@ -130,45 +135,89 @@ impl<A: Address> Backends<A> {
             generation,
         };
         half.set_backend(id, backend);
-        self.ids.insert((service, target.addr, target.port), id);
-        self.owners.insert(id, service);
+        self.ids.insert((target.addr, target.port, service), id);
+        set_owner(&mut self.owners, id, service);
         Some((id, backend))
     }
 
-    /// Lets go of all backends that serve and that nobody uses.
+    /// The ids of all service ports that have a backend at this address and port.
+    pub(super) fn at(&self, (addr, port): (A, Port)) -> impl Iterator<Item = BackendId> {
+        let all = self.ids.range((addr, port, 0)..=(addr, port, u32::MAX));
+        all.map(|(_, id)| *id)
+    }
+
+    /// The ids of all service ports that have a backend at this address.
+    fn at_address(&self, addr: A) -> impl Iterator<Item = BackendId> {
+        let (first, last) = (Port::new(0), Port::new(u16::MAX));
+        let all = self.ids.range((addr, first, 0)..=(addr, last, u32::MAX));
+        all.map(|(_, id)| *id)
+    }
+
+    /// Lets go of those of these backends that serve.
     pub(super) fn retire(
         &mut self,
         half: &mut FamilyImage<A>,
-        used: impl Fn(BackendId) -> bool,
+        gone: impl IntoIterator<Item = BackendId>,
     ) -> Retired<A> {
-        let (mut unlisted, mut retired) = (Vec::new(), Vec::new());
-        let mut services = HashSet::new();
-        for (id, backend) in (0..).map(BackendId).zip(&mut half.backends).skip(1) {
-            if backend.flags & flags::SERVING == 0 || used(id) {
+        let mut all = Retired {
+            unlisted: Vec::new(),
+            retired: Vec::new(),
+            services: HashSet::new(),
+        };
+        for id in gone {
+            let backend = half.backends.get_mut(id.0 as usize);
+            let Some(backend) = backend.filter(|it| it.flags & flags::SERVING != 0) else {
                 continue;
+            };
+            let service = self.owner(id);
+            let key = (backend.addr, backend.port, service.unwrap_or(NOBODY));
+            if self.ids.get(&key) == Some(&id) {
+                self.ids.remove(&key);
             }
-            let service = self.owners.remove(&id);
-            if let Some(service) = service {
-                self.ids.remove(&(service, backend.addr, backend.port));
+            if let Some(owner) = self.owners.get_mut(id.0 as usize) {
+                *owner = NOBODY;
             }
-            services.insert(service);
+            all.services.insert(service);
             if backend.flags & LISTED != 0 {
                 backend.flags &= !LISTED;
-                unlisted.push((id, *backend));
+                all.unlisted.push((id, *backend));
             }
             backend.flags &= !flags::SERVING;
             backend.generation = backend.generation.wrapping_add(1);
-            retired.push((id, *backend));
+            all.retired.push((id, *backend));
             if id.0 < self.limit {
                 self.resting.push_back((self.turn, id));
             }
         }
-        Retired {
-            unlisted,
-            retired,
-            services,
-        }
+        all
     }
+
+    /// Grows the generation of all backends that serve at an address.
+    pub(super) fn bump(&self, half: &mut FamilyImage<A>, addr: A) -> Vec<(BackendId, Backend<A>)> {
+        let mut ids: Vec<BackendId> = self.at_address(addr).collect();
+        ids.sort_unstable();
+        let bumped = ids.into_iter().filter_map(|id| {
+            let backend = half.backends.get_mut(id.0 as usize)?;
+            backend.generation = backend.generation.wrapping_add(1);
+            Some((id, *backend))
+        });
+        bumped.collect()
+    }
+}
+
+fn set_owner(owners: &mut Vec<u32>, id: BackendId, service: u32) {
+    let index = id.0 as usize;
+    if index >= owners.len() {
+        owners.resize(index + 1, NOBODY);
+    }
+    owners[index] = service;
+}
+
+/// All backends that serve, by id; id 0 is nobody's.
+pub(super) fn serving<A: Address>(half: &FamilyImage<A>) -> impl Iterator<Item = BackendId> {
+    let all = (0..).map(BackendId).zip(&half.backends).skip(1);
+    all.filter(|(_, backend)| backend.flags & flags::SERVING != 0)
+        .map(|(id, _)| id)
 }
 
 /// Changes the flags of a backend that serves. Its flows go on: neither a change of place nor one of
@@ -184,18 +233,6 @@ pub(super) fn set_flags<A: Address>(
     }
     backend.flags = flags;
     Some((id, *backend))
-}
-
-/// Grows the generation of all backends that serve at an address.
-pub(super) fn bump<A: Address>(half: &mut FamilyImage<A>, addr: A) -> Vec<(BackendId, Backend<A>)> {
-    let backends = (0..).map(BackendId).zip(&mut half.backends).skip(1);
-    let here =
-        backends.filter(|(_, backend)| backend.addr == addr && backend.flags & flags::SERVING != 0);
-    here.map(|(id, backend)| {
-        backend.generation = backend.generation.wrapping_add(1);
-        (id, *backend)
-    })
-    .collect()
 }
 
 /// The address and port of a backend that serves.

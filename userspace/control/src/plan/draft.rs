@@ -1,16 +1,10 @@
 //! A plan in the making: the writes of each step, and what did not fit.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
-
 use tidegate_abi::{Address, Family, maps};
 
-use super::{Placed, Plan, Write};
+use super::{Plan, Write};
 use crate::{
     desired::DesiredPort,
-    model::PortKey,
     problem::{Problem, Severity},
 };
 
@@ -27,9 +21,6 @@ pub(super) struct Draft {
     pub(super) problems: Vec<Problem>,
     /// A backend that stops serving is, or may be, a UDP one.
     pub(super) lost_udp: bool,
-    pub(super) placed: HashMap<Arc<PortKey>, Placed>,
-    /// Ids of the service ports that did not fit, and whose frontends stay as they are.
-    pub(super) kept: HashSet<u32>,
 }
 
 /// What there was no room for.
@@ -42,25 +33,6 @@ pub(super) enum Shortage {
 }
 
 impl Draft {
-    /// A service port that does not fit stays as it is, if it is in the maps already.
-    pub(super) fn keep<A: Address>(
-        &mut self,
-        port: &DesiredPort<A>,
-        old: Option<Placed>,
-        shortage: Shortage,
-    ) {
-        let state = if old.is_some() {
-            "its last state stays"
-        } else {
-            "it is not programmed"
-        };
-        self.no_room(port, shortage, state);
-        if let Some(old) = old {
-            self.kept.insert(old.service);
-            self.placed.insert(Arc::clone(&port.key), old);
-        }
-    }
-
     /// Tells what of a service port did not fit, and what becomes of it.
     pub(super) fn no_room<A: Address>(
         &mut self,
@@ -89,8 +61,6 @@ impl Draft {
             retired,
             problems,
             lost_udp,
-            placed: _,
-            kept: _,
         } = self;
         let steps = [
             backends, slots, admitted, unguarded, barred, frontends, removed, retired,
@@ -101,6 +71,7 @@ impl Draft {
             problems,
             lost_udp,
             new_services: Vec::new(),
+            gone_services: Vec::new(),
         }
     }
 }

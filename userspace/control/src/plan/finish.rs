@@ -1,59 +1,82 @@
-//! The end of a plan: what nobody names any more goes.
+//! The end of a plan for everything: what nobody names goes, whoever wrote it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use tidegate_abi::{Address, BackendId, Ip4, Ip6, Pool, Proto};
+use tidegate_abi::{BackendId, FrontendKey, Ip4, Ip6, Pool, Proto, SourceRangeKey};
 
-use super::{Planner, backends::Retired, draft::Draft, image::table, place::Wanted, write::Maps};
+use super::{
+    Planner,
+    backends::{self, Retired},
+    draft::Draft,
+    image::table,
+    known::Placed,
+    write::Maps,
+};
 
 impl Planner {
-    /// Removes the frontends that are not wanted, but not those of service ports that did not fit.
-    pub(super) fn remove_frontends<A: Maps>(&mut self, wanted: &Wanted<A>, draft: &mut Draft) {
-        let half = A::half_mut(&mut self.image);
-        let gone = half.frontends.extract_if(|key, frontend| {
-            let is_kept = draft.kept.contains(&frontend.service) && !wanted.closed.contains(key);
-            !wanted.frontends.contains(key) && !is_kept
+    /// Removes frontends and source ranges, retires backends, lets ranges rest, and forgets service ports
+    /// that are gone.
+    pub(super) fn sweep(&mut self, markers: &Markers, draft: &mut Draft) {
+        self.sweep_family::<Ip4>(markers.v4, draft);
+        self.sweep_family::<Ip6>(markers.v6, draft);
+        let live: HashSet<Pool> = placed::<Ip4>(self)
+            .flat_map(Placed::pools)
+            .chain(placed::<Ip6>(self).flat_map(Placed::pools))
+            .collect();
+        self.ranges.retain(&live);
+        let (known4, known6) = (&self.known4, &self.known6);
+        self.services.retain(|key| {
+            let is_placed4 = known4.ports.get(key).is_some_and(|it| it.placed.is_some());
+            is_placed4 || known6.ports.get(key).is_some_and(|it| it.placed.is_some())
         });
-        let mut gone: Vec<_> = gone.map(|(key, _)| key).collect();
+    }
+
+    fn sweep_family<A: Maps>(&mut self, markers: &[(A, u32)], draft: &mut Draft) {
+        let mut frontends: HashMap<FrontendKey<A>, u32> = HashMap::new();
+        let mut ranges: HashSet<SourceRangeKey<A>> = HashSet::new();
+        let mut used: HashSet<BackendId> = HashSet::new();
+        for placed in placed::<A>(self) {
+            // Of two that name one, the map says whose it is.
+            let owns = |key: &&FrontendKey<A>| {
+                let held = A::half(&self.image).frontends.get(*key);
+                held.is_some_and(|it| it.service == placed.service)
+            };
+            let own = placed.frontends.iter().filter(owns);
+            frontends.extend(own.map(|key| (*key, placed.service)));
+            ranges.extend(&placed.source_ranges);
+            let ids = placed
+                .pools()
+                .flat_map(|pool| table(&self.image.slots, pool));
+            used.extend(ids.flatten());
+        }
+        let marked = markers
+            .iter()
+            .map(|(addr, _)| FrontendKey::of_address(*addr));
+        frontends.extend(marked.map(|key| (key, 0)));
+        let half = A::half_mut(&mut self.image);
+        let stray = |key: &FrontendKey<A>, it: &mut tidegate_abi::Frontend| {
+            frontends.get(key) != Some(&it.service)
+        };
+        let mut gone: Vec<_> = half.frontends.extract_if(stray).map(|it| it.0).collect();
         gone.sort_unstable();
         draft.removed.extend(gone.into_iter().map(A::remove));
+        let held = &mut half.source_ranges;
+        let gone = held.extract_if(.., |key| !ranges.contains(key));
+        draft.barred.extend(gone.map(A::bar));
+        let unused: Vec<_> = backends::serving(half)
+            .filter(|id| !used.contains(id))
+            .collect();
+        self.retire::<A>(unused, draft);
     }
 
-    /// Retires backends, lets ranges rest, and forgets service ports that are gone.
-    pub(super) fn finish(&mut self, draft: &mut Draft) {
-        self.placed = std::mem::take(&mut draft.placed);
-        self.retire::<Ip4>(draft);
-        self.retire::<Ip6>(draft);
-        let pools = self
-            .placed
-            .values()
-            .flat_map(|placed| [placed.cluster, placed.local]);
-        let live: HashSet<Pool> = pools.collect();
-        self.ranges.retain(&live);
-        let placed = &self.placed;
-        self.services.retain(|key| placed.contains_key(key));
-    }
-
-    fn retire<A: Maps>(&mut self, draft: &mut Draft) {
-        let mut used = HashSet::new();
-        for (key, placed) in &self.placed {
-            if key.family == <A as Address>::FAMILY {
-                for pool in [placed.cluster, placed.local] {
-                    used.extend(
-                        table(&self.image.slots, pool)
-                            .into_iter()
-                            .flatten()
-                            .copied(),
-                    );
-                }
-            }
-        }
-        let (ids, half) = A::state(self);
+    /// Retires backends that no table names any more.
+    pub(super) fn retire<A: Maps>(&mut self, ids: Vec<BackendId>, draft: &mut Draft) {
+        let (known, half) = A::state(self);
         let Retired {
             unlisted,
             retired,
             services,
-        } = ids.retire(half, |id: BackendId| used.contains(&id));
+        } = known.backends.retire(half, ids);
         let name = |service: Option<u32>| self.services.name(service?);
         let may_be_udp = |service| name(service).is_none_or(|it| it.proto == Proto::UDP);
         draft.lost_udp |= services.into_iter().any(may_be_udp);
@@ -61,4 +84,15 @@ impl Planner {
         draft.backends.extend(unlisted.into_iter().map(write));
         draft.retired.extend(retired.into_iter().map(write));
     }
+}
+
+/// The markers of both families that are to be there.
+pub(super) struct Markers<'a> {
+    pub(super) v4: &'a [(Ip4, u32)],
+    pub(super) v6: &'a [(Ip6, u32)],
+}
+
+fn placed<A: Maps>(planner: &Planner) -> impl Iterator<Item = &Placed<A>> {
+    let known: &super::known::Known<A> = <A as Maps>::known(planner);
+    known.ports.values().filter_map(|it| it.placed.as_ref())
 }

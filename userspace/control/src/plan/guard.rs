@@ -6,25 +6,25 @@
 //! while that one's ranges shrink: until they have, the Service's old clients are let in there too.) A
 //! guarded frontend whose ranges do not fit is not served at all: a firewall must not be an open door.
 
-use tidegate_abi::{Frontend, frontend::flags::SOURCE_RANGES};
+use tidegate_abi::{Frontend, SourceRangeKey, frontend::flags::SOURCE_RANGES};
 
 use super::{
     Planner,
     draft::{Draft, Shortage},
-    place::Wanted,
+    known::Placed,
     write::Maps,
 };
 use crate::desired::DesiredPort;
 
 impl Planner {
-    /// Writes the service port's ranges. False if they do not fit: then no guarded frontend may be served.
+    /// Writes the service port's ranges and returns them. `None` if they do not fit: then no guarded frontend
+    /// may be served.
     pub(super) fn admit<A: Maps>(
         &mut self,
         service: u32,
         port: &DesiredPort<A>,
-        wanted: &mut Wanted<A>,
         draft: &mut Draft,
-    ) -> bool {
+    ) -> Option<Vec<SourceRangeKey<A>>> {
         let limit = self.limits.source_ranges as usize;
         let held = &mut A::half_mut(&mut self.image).source_ranges;
         let keys = || port.source_ranges.iter().map(|block| block.key(service));
@@ -32,54 +32,45 @@ impl Planner {
         if new > limit.saturating_sub(held.len()) {
             let state = "its guarded addresses are not served";
             draft.no_room(port, Shortage::SourceRanges, state);
-            return false;
+            return None;
         }
-        wanted.source_ranges.extend(keys());
         let added = keys().filter(|key| held.insert(*key));
         draft.admitted.extend(added.map(A::admit));
-        true
+        Some(keys().collect())
     }
 
     /// A service port that keeps its last state has the new ranges all the same. A guard that it does not
     /// want any more goes with the rest of that state, when there is room again.
     pub(super) fn guard_kept<A: Maps>(
         &mut self,
-        service: u32,
+        kept: &mut Placed<A>,
         port: &DesiredPort<A>,
-        wanted: &mut Wanted<A>,
         draft: &mut Draft,
     ) {
         if port.source_ranges.is_empty() {
-            let held = &A::half(&self.image).source_ranges;
-            let own = held.iter().filter(|key| key.service == service);
-            wanted.source_ranges.extend(own);
             return;
         }
-        let is_open = self.admit(service, port, wanted, draft);
+        let admitted = self.admit(kept.service, port, draft);
+        let is_open = admitted.is_some();
+        kept.source_ranges = admitted.unwrap_or_default();
         let frontends = &mut A::half_mut(&mut self.image).frontends;
-        for (key, frontend) in frontends {
-            let is_guarded = |(other, flags): &(_, u32)| other == key && flags & SOURCE_RANGES != 0;
-            if frontend.service != service {
-                continue;
-            }
+        kept.frontends.retain(|key| {
+            let frontend = frontends.get_mut(key);
+            let Some(frontend) = frontend.filter(|it| it.service == kept.service) else {
+                return false;
+            };
+            let wants_guard =
+                |(other, flags): &(_, u32)| other == key && flags & SOURCE_RANGES != 0;
             let was_guarded = frontend.has(SOURCE_RANGES);
-            if !was_guarded && !port.frontends.iter().any(is_guarded) {
-                continue;
+            if !was_guarded && !port.frontends.iter().any(wants_guard) {
+                return true;
             }
-            if !is_open {
-                wanted.closed.insert(*key);
-            } else if !was_guarded {
+            if is_open && !was_guarded {
                 frontend.flags |= SOURCE_RANGES;
                 draft.frontends.push(A::frontend(*key, *frontend));
             }
-        }
-    }
-
-    /// Deletes the ranges that are not wanted.
-    pub(super) fn bar<A: Maps>(&mut self, wanted: &Wanted<A>, draft: &mut Draft) {
-        let held = &mut A::half_mut(&mut self.image).source_ranges;
-        let gone = held.extract_if(.., |key| !wanted.source_ranges.contains(key));
-        draft.barred.extend(gone.map(A::bar));
+            is_open
+        });
     }
 }
 

@@ -2,89 +2,90 @@
 //!
 //! Everything that may not fit is asked for first; only then is something changed.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
-use tidegate_abi::{Address, Frontend, FrontendKey, Port, SourceRangeKey, backend, frontend};
+use tidegate_abi::{Address, Frontend, FrontendKey, backend, frontend};
 
 use super::{
-    Placed, Planner, backends,
+    Planner, backends,
     draft::{Draft, Shortage},
     guard,
+    known::{KnownPort, Placed},
     tables::same,
     write::Maps,
 };
-use crate::desired::{Desired, DesiredPort, Target};
-
-/// Backends that some service port knows to be on this node.
-type Here<A> = HashSet<(A, Port)>;
-
-/// What is to be in the maps of a family, but for what service ports keep that did not fit.
-pub(super) struct Wanted<A: Address> {
-    pub(super) frontends: HashSet<FrontendKey<A>>,
-    pub(super) source_ranges: HashSet<SourceRangeKey<A>>,
-    /// Frontends that go even if their service port keeps its last state.
-    pub(super) closed: HashSet<FrontendKey<A>>,
-}
+use crate::desired::{DesiredPort, Target};
 
 impl Planner {
-    /// Places all service ports of a family; returns what is to be there.
-    pub(super) fn place_all<A: Maps>(&mut self, desired: &Desired, draft: &mut Draft) -> Wanted<A> {
-        let family = A::desired(desired);
-        let targets = family.ports.iter().flat_map(targets);
-        let here: Here<A> = targets
-            .filter(|target| target.local)
-            .map(|it| (it.addr, it.port))
-            .collect();
-        let mut wanted = Wanted::default();
-        for port in &family.ports {
-            if let Err(shortage) = self.place(port, &here, &mut wanted, draft) {
-                let old = self.placed.get(&port.key).copied();
-                draft.keep(port, old, shortage);
-                if let Some(old) = old {
-                    self.guard_kept(old.service, port, &mut wanted, draft);
+    /// Puts a service port into the maps. One that does not fit stays as it is, if it is there already.
+    pub(super) fn settle<A: Maps>(
+        &mut self,
+        port: &Arc<DesiredPort<A>>,
+        old: Option<&Placed<A>>,
+        draft: &mut Draft,
+    ) {
+        let (placed, is_short) = match self.place(port, old, draft) {
+            Ok((placed, is_open)) => (Some(placed), !is_open),
+            Err(shortage) => {
+                let state = if old.is_some() {
+                    "its last state stays"
+                } else {
+                    "it is not programmed"
+                };
+                draft.no_room(port, shortage, state);
+                let mut kept = old.cloned();
+                match &mut kept {
+                    Some(kept) => self.guard_kept(kept, port, draft),
+                    None => self.services.forget(&port.key),
                 }
+                (kept, true)
             }
+        };
+        let (known, _) = A::state(self);
+        if is_short {
+            known.short.push(Arc::clone(&port.key));
         }
-        for &(addr, flags) in &family.markers {
+        let desired = Arc::clone(port);
+        let entry = KnownPort { desired, placed };
+        known.ports.insert(Arc::clone(&port.key), entry);
+    }
+
+    /// Puts a marker into the map. It is left out when the map is full: unknown ports are then not rejected, and
+    /// pings not answered.
+    pub(super) fn mark<A: Maps>(&mut self, addr: A, flags: u32, draft: &mut Draft) {
+        let key = FrontendKey::of_address(addr);
+        let is_there = A::half(&self.image).frontends.contains_key(&key);
+        if is_there || self.room_for_frontends::<A>() > 0 {
             let frontend = Frontend {
                 flags,
                 ..Frontend::default()
             };
-            let key = FrontendKey::of_address(addr);
-            let known = A::half(&self.image).frontends.contains_key(&key);
-            // Left out when the map is full: unknown ports are then not rejected, pings not answered.
-            if known || self.room_for_frontends::<A>() > 0 {
-                self.set_frontend(key, frontend, &mut wanted, draft);
-            }
+            self.set_frontend(key, frontend, draft);
+        } else {
+            let (known, _) = A::state(self);
+            known.unmarked.insert(addr, flags);
         }
-        wanted
     }
 
+    /// What the service port has in the maps then, and whether that is all that it asks for.
     fn place<A: Maps>(
         &mut self,
         port: &DesiredPort<A>,
-        here: &Here<A>,
-        wanted: &mut Wanted<A>,
+        old: Option<&Placed<A>>,
         draft: &mut Draft,
-    ) -> Result<(), Shortage> {
+    ) -> Result<(Placed<A>, bool), Shortage> {
         let service = self.services.id_or_new(&port.key);
         let missing = self.missing(service, port)?;
-        let (cluster, local) = self.tables(service, port)?;
-        self.set_backends(service, port, &missing, here, draft);
+        let (cluster, local) = self.tables(service, port, old)?;
+        self.set_backends(service, port, &missing, draft);
         self.fill(cluster, service, &port.cluster, draft);
         self.fill(local, service, &port.local, draft);
         let (cluster, local) = (cluster.pool(), local.pool());
-        draft.placed.insert(
-            Arc::clone(&port.key),
-            Placed {
-                service,
-                cluster,
-                local,
-            },
-        );
         let affinity_seconds = port.affinity_seconds;
-        let is_open = self.admit(service, port, wanted, draft);
+        let admitted = self.admit(service, port, draft);
+        let is_open = admitted.is_some();
         let may_serve = |flags: u32| is_open || flags & frontend::flags::SOURCE_RANGES == 0;
+        let mut frontends = Vec::with_capacity(port.frontends.len());
         for &(key, flags) in port.frontends.iter().filter(|it| may_serve(it.1)) {
             let frontend = Frontend {
                 service,
@@ -93,9 +94,17 @@ impl Planner {
                 local,
                 affinity_seconds,
             };
-            self.set_frontend(key, frontend, wanted, draft);
+            self.set_frontend(key, frontend, draft);
+            frontends.push(key);
         }
-        Ok(())
+        let placed = Placed {
+            service,
+            cluster,
+            local,
+            frontends,
+            source_ranges: admitted.unwrap_or_default(),
+        };
+        Ok((placed, is_open))
     }
 
     /// The backends that have no id yet, if there is room for them and for the frontends.
@@ -104,7 +113,8 @@ impl Planner {
         service: u32,
         port: &DesiredPort<A>,
     ) -> Result<Vec<Target<A>>, Shortage> {
-        let (ids, half) = A::state(self);
+        let (known, half) = A::state(self);
+        let ids = &known.backends;
         let unknown = targets(port).filter(|target| ids.id(service, target).is_none());
         let mut missing: Vec<_> = unknown.copied().collect();
         missing.sort_unstable();
@@ -128,27 +138,30 @@ impl Planner {
         service: u32,
         port: &DesiredPort<A>,
         missing: &[Target<A>],
-        here: &Here<A>,
         draft: &mut Draft,
     ) {
-        let (ids, half) = A::state(self);
-        let flags = |target: &Target<A>| {
-            let place = if here.contains(&(target.addr, target.port)) {
+        let (known, half) = A::state(self);
+        for target in missing {
+            let place = if known.is_here(target) {
                 backend::flags::LOCAL
             } else {
                 0
             };
-            backend::flags::SERVING | place | membership(port, target)
-        };
-        for target in missing {
-            let given = ids.give(service, target, flags(target), half);
+            let flags = backend::flags::SERVING | place | membership(port, target);
+            let given = known.backends.give(service, target, flags, half);
             draft
                 .backends
                 .extend(given.map(|(id, backend)| A::backend(id, backend)));
         }
         for target in targets(port) {
-            let id = ids.id(service, target);
-            let changed = id.and_then(|id| backends::set_flags(half, id, flags(target)));
+            let place = if known.is_here(target) {
+                backend::flags::LOCAL
+            } else {
+                0
+            };
+            let flags = backend::flags::SERVING | place | membership(port, target);
+            let id = known.backends.id(service, target);
+            let changed = id.and_then(|id| backends::set_flags(half, id, flags));
             draft
                 .backends
                 .extend(changed.map(|(id, backend)| A::backend(id, backend)));
@@ -159,13 +172,9 @@ impl Planner {
         &mut self,
         key: FrontendKey<A>,
         frontend: Frontend,
-        wanted: &mut Wanted<A>,
         draft: &mut Draft,
     ) {
         let half = A::half_mut(&mut self.image);
-        if !wanted.frontends.insert(key) {
-            return;
-        }
         let old = half.frontends.insert(key, frontend);
         if old == Some(frontend) {
             return;
@@ -182,16 +191,6 @@ impl Planner {
     fn room_for_frontends<A: Maps>(&self) -> usize {
         let limit = self.limits.frontends as usize;
         limit.saturating_sub(A::half(&self.image).frontends.len())
-    }
-}
-
-impl<A: Address> Default for Wanted<A> {
-    fn default() -> Self {
-        Self {
-            frontends: HashSet::new(),
-            source_ranges: HashSet::new(),
-            closed: HashSet::new(),
-        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Thousands of random changes, each write checked; and crashes between any two writes.
 
 use super::{
-    Image, Limits, Planner, Write,
-    testing::{Change, Dice, Kernel, assert_holds, random},
+    Image, Limits, Plan, Planner, Write,
+    testing::{Change, Dice, Kernel, assert_holds, delta, desired4, port, random},
 };
 use crate::desired::{Desired, canonical};
 use tidegate_abi::{BackendId, Frontend, Ip4, Pool, SourceRangeKey};
@@ -18,6 +18,16 @@ const TIGHT: Limits = Limits {
 fn carry_out(kernel: &mut Kernel, planner: &mut Planner, from: &[&Desired], to: &Desired) {
     kernel.next_plan();
     let plan = planner.plan(to);
+    walk(&plan, (kernel, planner), from, to);
+}
+
+/// Carries a plan out, and looks at the maps after each write.
+fn walk(
+    plan: &Plan,
+    (kernel, planner): (&mut Kernel, &mut Planner),
+    from: &[&Desired],
+    to: &Desired,
+) {
     assert_eq!(plan.problems, []);
     let mut change = Change::new(&[from, &[to]].concat());
     for write in &plan.writes {
@@ -44,6 +54,64 @@ fn rule_5_1_12_no_write_ever_shows_a_packet_what_is_in_neither_state() {
             state = next;
         }
     }
+}
+
+#[test]
+fn rule_5_1_12_a_plan_for_the_change_alone_shows_a_packet_nothing_else_either() {
+    let mut dice = Dice(0x6465_6c74);
+    for _ in 0..20 {
+        let mut kernel = Kernel::default();
+        let mut planner = Planner::adopt(Image::default(), TIGHT);
+        let mut state = random(&mut dice);
+        carry_out(&mut kernel, &mut planner, &[], &state);
+        for _ in 0..30 {
+            let next = random(&mut dice);
+            kernel.next_plan();
+            let plan = planner.advance(&delta(&state, &next));
+            walk(&plan, (&mut kernel, &mut planner), &[&state], &next);
+            assert_eq!(
+                planner.plan(&next).writes,
+                [],
+                "a plan for everything agrees"
+            );
+            kernel.next_plan();
+            state = next;
+        }
+    }
+}
+
+#[test]
+fn what_did_not_fit_into_full_maps_is_there_when_there_is_room_again() {
+    let mut dice = Dice(0x6675_6c6c);
+    let full = Limits {
+        frontends: 12,
+        backends: 16,
+        slots: 24,
+        source_ranges: 6,
+    };
+    let mut shortages = 0;
+    for _ in 0..200 {
+        let mut kernel = Kernel::default();
+        let mut planner = Planner::adopt(Image::default(), full);
+        let mut state = Desired::default();
+        let _nothing = planner.plan(&state);
+        let mut advance = |next: Desired| {
+            let plan = planner.advance(&delta(&state, &next));
+            shortages += plan.problems.len();
+            kernel.next_plan();
+            plan.writes.iter().for_each(|write| kernel.apply(write));
+            state = next;
+        };
+        for _ in 0..10 {
+            advance(random(&mut dice));
+        }
+        let small = desired4(vec![port("a", 1, &[1, 2, 3])]);
+        for _ in 0..4 {
+            advance(small.clone());
+        }
+        assert_holds(&kernel.image, &small, &planner);
+    }
+    assert!(shortages > 100, "{shortages}");
 }
 
 #[test]

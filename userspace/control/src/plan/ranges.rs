@@ -17,6 +17,8 @@ pub(super) struct Ranges {
     /// Free ranges by start, and the same by length; no two of them touch.
     free: BTreeMap<u32, u32>,
     by_len: BTreeSet<(u32, u32)>,
+    /// The sum of their lengths.
+    unused: u32,
     /// Ranges that are in use: start to length.
     used: BTreeMap<u32, u32>,
     resting: VecDeque<(u64, Pool)>,
@@ -75,7 +77,7 @@ impl Ranges {
 
     /// How many slots nobody uses or has just used.
     pub(super) fn room(&self) -> u32 {
-        self.free.values().sum()
+        self.unused
     }
 
     /// Whether a table found in the maps may be kept.
@@ -98,6 +100,13 @@ impl Ranges {
         self.found.clear();
     }
 
+    /// No table uses the range any more: it begins to rest.
+    pub(super) fn release(&mut self, pool: Pool) {
+        if pool.len > 0 && self.used.remove(&pool.start).is_some() {
+            self.resting.push_back((self.turn, pool));
+        }
+    }
+
     fn merge_free(&mut self, pool: Pool) {
         let Pool { mut start, mut len } = pool;
         if let Some((&before, &before_len)) = self.free.range(..start).next_back()
@@ -117,12 +126,14 @@ impl Ranges {
         if len > 0 {
             self.free.insert(start, len);
             self.by_len.insert((len, start));
+            self.unused += len;
         }
     }
 
     fn remove_free(&mut self, start: u32, len: u32) {
         self.free.remove(&start);
         self.by_len.remove(&(len, start));
+        self.unused -= len;
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Services {
     free: VecDeque<u32>,
     /// Given out since somebody last asked.
     new: Vec<u32>,
+    /// Likewise those that lost their owner.
+    gone: Vec<u32>,
 }
 
 impl Services {
@@ -38,6 +40,7 @@ impl Services {
             last,
             free,
             new: Vec::new(),
+            gone: Vec::new(),
         }
     }
 
@@ -87,6 +90,11 @@ impl Services {
         std::mem::take(&mut self.new)
     }
 
+    /// Ids that lost their owner since this was last asked.
+    pub(super) fn take_gone(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.gone)
+    }
+
     pub(super) fn id(&self, key: &PortKey) -> Option<u32> {
         self.ids.get(key).copied()
     }
@@ -99,7 +107,19 @@ impl Services {
     pub(super) fn retain(&mut self, live: impl Fn(&Arc<PortKey>) -> bool) {
         self.ids.retain(|key, _| live(key));
         let gone = self.names.extract_if(|_, key| !live(key));
-        self.free.extend(gone.map(|(id, _)| id));
+        for (id, _) in gone {
+            self.free.push_back(id);
+            self.gone.push(id);
+        }
+    }
+
+    /// Forgets a service port that is gone.
+    pub(super) fn forget(&mut self, key: &PortKey) {
+        if let Some(id) = self.ids.remove(key) {
+            self.names.remove(&id);
+            self.free.push_back(id);
+            self.gone.push(id);
+        }
     }
 
     fn record(&mut self, id: u32, key: &Arc<PortKey>) {
@@ -111,7 +131,7 @@ impl Services {
 /// Which ids the frontends of the desired service ports have in the maps.
 pub(super) fn seen<'a, A: Address>(
     half: &FamilyImage<A>,
-    ports: &'a [DesiredPort<A>],
+    ports: &'a [Arc<DesiredPort<A>>],
 ) -> impl Iterator<Item = (u32, &'a Arc<PortKey>)> {
     ports.iter().flat_map(move |port| {
         let frontends = port

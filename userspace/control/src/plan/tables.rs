@@ -6,6 +6,7 @@ use super::{
     Planner, Write,
     draft::{Draft, Shortage},
     image::table,
+    known::Placed,
     write::Maps,
 };
 use crate::desired::{DesiredPort, Target};
@@ -31,8 +32,12 @@ impl Planner {
         &mut self,
         service: u32,
         port: &DesiredPort<A>,
+        old: Option<&Placed<A>>,
     ) -> Result<(Table, Table), Shortage> {
-        let known = self.known_tables(port);
+        let known = match old {
+            Some(old) => vec![old.cluster, old.local],
+            None => self.found_tables(port),
+        };
         let cluster = self
             .table_for(service, &port.cluster, &known)
             .ok_or(Shortage::Slots)?;
@@ -65,11 +70,9 @@ impl Planner {
         let Table::New(Pool { start, len: 1.. }) = new else {
             return;
         };
-        let (backends, _) = A::state(self);
-        let mut ids: Vec<BackendId> = targets
-            .iter()
-            .filter_map(|it| backends.id(service, it))
-            .collect();
+        let backends = &A::known(self).backends;
+        let ids = targets.iter().filter_map(|it| backends.id(service, it));
+        let mut ids: Vec<BackendId> = ids.collect();
         ids.sort_unstable();
         let (first, end) = (start as usize, start as usize + ids.len());
         if self.image.slots.len() < end {
@@ -79,11 +82,8 @@ impl Planner {
         draft.slots.push(Write::Slots { start, ids });
     }
 
-    /// The tables that the service port has in the maps, and may keep.
-    fn known_tables<A: Maps>(&self, port: &DesiredPort<A>) -> Vec<Pool> {
-        if let Some(placed) = self.placed.get(&port.key) {
-            return vec![placed.cluster, placed.local];
-        }
+    /// The tables that an earlier agent left to the service port, and that it may keep.
+    fn found_tables<A: Maps>(&self, port: &DesiredPort<A>) -> Vec<Pool> {
         let half = A::half(&self.image);
         let frontends = port
             .frontends
@@ -103,7 +103,7 @@ impl Planner {
         targets: &[Target<A>],
         known: &[Pool],
     ) -> Option<Table> {
-        let (ids, _) = A::state(self);
+        let ids = &A::known(self).backends;
         let content: Option<Vec<_>> = targets
             .iter()
             .map(|target| ids.id(service, target))

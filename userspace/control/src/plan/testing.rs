@@ -10,25 +10,25 @@ use tidegate_abi::{FrontendKey, Ip4, Ip6, Port, Proto, frontend::flags};
 
 use super::write::Maps;
 use crate::{
-    desired::{Block, Desired, DesiredFamily, DesiredPort, Target},
+    desired::{Block, Delta, Desired, DesiredFamily, DesiredPort, FamilyDelta, Target},
     model::PortKey,
 };
 pub(super) use change::{Change, is_let_in};
-pub(super) use holds::assert_holds;
-pub(super) use kernel::Kernel;
+pub(crate) use holds::assert_holds;
+pub(crate) use kernel::Kernel;
 
 /// xorshift64: the same numbers in every run.
-pub(super) struct Dice(pub(super) u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    pub(super) fn roll(&mut self, sides: u64) -> u64 {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 11) % sides
     }
 
-    pub(super) fn index(&mut self, len: usize) -> usize {
+    pub(crate) fn index(&mut self, len: usize) -> usize {
         self.roll(len as u64) as usize
     }
 }
@@ -122,7 +122,7 @@ pub(super) fn guarded<A: Numbered>(
 pub(super) fn desired4(ports: Vec<DesiredPort<Ip4>>) -> Desired {
     Desired {
         v4: DesiredFamily {
-            ports,
+            ports: ports.into_iter().map(Arc::new).collect(),
             markers: Vec::new(),
         },
         v6: DesiredFamily::default(),
@@ -169,7 +169,7 @@ fn random_family<A: Numbered>(dice: &mut Dice) -> DesiredFamily<A> {
         let marker = flags::ADDRESS_ONLY | (dice.roll(2) as u32 * flags::PING);
         let addr = new.frontends.first().map(|(key, _)| key.addr);
         family.markers.extend(addr.map(|addr| (addr, marker)));
-        family.ports.push(new);
+        family.ports.push(Arc::new(new));
     }
     family.markers.sort_unstable();
     family
@@ -184,4 +184,27 @@ fn random_blocks<A: Numbered>(dice: &mut Dice) -> Vec<Block<A>> {
         .map(|_| block(dice.roll(CLIENTS.into()) as u8, open(dice)))
         .collect();
     blocks.into_iter().collect()
+}
+
+/// What of a desired state is other than before.
+pub(super) fn delta(old: &Desired, new: &Desired) -> Delta {
+    Delta {
+        v4: family_delta(&old.v4, &new.v4),
+        v6: family_delta(&old.v6, &new.v6),
+    }
+}
+
+fn family_delta<A: Numbered>(old: &DesiredFamily<A>, new: &DesiredFamily<A>) -> FamilyDelta<A> {
+    let other = new.ports.iter().filter(|port| !old.ports.contains(port));
+    let is_gone = |port: &&Arc<DesiredPort<A>>| new.ports.iter().all(|it| it.key != port.key);
+    let gone = old.ports.iter().filter(is_gone);
+    let is_unmarked = |(addr, _): &&(A, u32)| new.markers.iter().all(|it| it.0 != *addr);
+    let unmarked = old.markers.iter().filter(is_unmarked);
+    let marked = new.markers.iter().filter(|it| !old.markers.contains(it));
+    let marked = marked.map(|&(addr, flags)| (addr, Some(flags)));
+    FamilyDelta {
+        ports: other.cloned().collect(),
+        gone: gone.map(|port| Arc::clone(&port.key)).collect(),
+        markers: unmarked.map(|it| (it.0, None)).chain(marked).collect(),
+    }
 }

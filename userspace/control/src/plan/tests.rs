@@ -1,7 +1,9 @@
 mod guard;
 mod membership;
 
-use tidegate_abi::{Backend, Frontend, FrontendKey, backend, frontend};
+use std::sync::Arc;
+
+use tidegate_abi::{Backend, Frontend, FrontendKey, Pool, backend, frontend};
 
 use super::{
     testing::{Kernel, assert_holds, desired4, dialled, key, port, target},
@@ -311,7 +313,7 @@ fn an_id_shared_by_both_families_is_trusted_to_neither() {
     image.v4.frontends.insert(dialled(1), value);
     image.v6.frontends.insert(dialled(1), value);
     let mut desired = desired4(vec![four("a", 1, &[])]);
-    desired.v6.ports = vec![port("a", 1, &[])];
+    desired.v6.ports = vec![Arc::new(port("a", 1, &[]))];
     let mut planner = Planner::adopt(image, ROOM);
     let _plan = planner.plan(&desired);
     let ids = [

@@ -4,8 +4,8 @@ use tidegate_abi::{Address, Backend, BackendId, Frontend, FrontendKey, Ip4, Ip6,
 
 use super::{
     Planner,
-    backends::Backends,
     image::{FamilyImage, Image},
+    known::Known,
 };
 use crate::desired::{Desired, DesiredFamily};
 
@@ -46,8 +46,9 @@ pub(super) trait Maps: Address {
     fn half(image: &Image) -> &FamilyImage<Self>;
     fn half_mut(image: &mut Image) -> &mut FamilyImage<Self>;
     fn desired(desired: &Desired) -> &DesiredFamily<Self>;
-    /// The family's ids together with its half of the mirror.
-    fn state(planner: &mut Planner) -> (&mut Backends<Self>, &mut FamilyImage<Self>);
+    fn known(planner: &Planner) -> &Known<Self>;
+    /// What is known of the family together with its half of the mirror.
+    fn state(planner: &mut Planner) -> (&mut Known<Self>, &mut FamilyImage<Self>);
     fn backend(id: BackendId, backend: Backend<Self>) -> Write;
     fn frontend(key: FrontendKey<Self>, frontend: Frontend) -> Write;
     fn remove(key: FrontendKey<Self>) -> Write;
@@ -56,7 +57,7 @@ pub(super) trait Maps: Address {
 }
 
 macro_rules! maps {
-    ($family:ty, $half:ident, $ids:ident, $($name:ident: $write:ident($($part:ident: $kind:ty),+)),+) => {
+    ($family:ty, $half:ident, $known:ident, $($name:ident: $write:ident($($part:ident: $kind:ty),+)),+) => {
         impl Maps for $family {
             fn half(image: &Image) -> &FamilyImage<Self> {
                 &image.$half
@@ -67,8 +68,11 @@ macro_rules! maps {
             fn desired(desired: &Desired) -> &DesiredFamily<Self> {
                 &desired.$half
             }
-            fn state(planner: &mut Planner) -> (&mut Backends<Self>, &mut FamilyImage<Self>) {
-                (&mut planner.$ids, &mut planner.image.$half)
+            fn known(planner: &Planner) -> &Known<Self> {
+                &planner.$known
+            }
+            fn state(planner: &mut Planner) -> (&mut Known<Self>, &mut FamilyImage<Self>) {
+                (&mut planner.$known, &mut planner.image.$half)
             }
             $(fn $name($($part: $kind),+) -> Write {
                 Write::$write($($part),+)
@@ -77,13 +81,13 @@ macro_rules! maps {
     };
 }
 
-maps!(Ip4, v4, backends4,
+maps!(Ip4, v4, known4,
     backend: Backend4(id: BackendId, backend: Backend<Self>),
     frontend: Frontend4(key: FrontendKey<Self>, frontend: Frontend),
     remove: RemoveFrontend4(key: FrontendKey<Self>),
     admit: Admit4(key: SourceRangeKey<Self>),
     bar: Bar4(key: SourceRangeKey<Self>));
-maps!(Ip6, v6, backends6,
+maps!(Ip6, v6, known6,
     backend: Backend6(id: BackendId, backend: Backend<Self>),
     frontend: Frontend6(key: FrontendKey<Self>, frontend: Frontend),
     remove: RemoveFrontend6(key: FrontendKey<Self>),

@@ -9,8 +9,8 @@ use super::shares::{self, ZoneShares};
 use crate::model::{labels, spec};
 
 /// Writes hints, knowing the Nodes.
-#[derive(Debug)]
-pub(super) struct Hinter {
+#[derive(Debug, Default)]
+pub(crate) struct Hinter {
     shares: Option<ZoneShares>,
 }
 
@@ -40,8 +40,14 @@ impl Spread {
     }
 }
 
+/// Whether the Service's endpoints are hinted, by what Nodes are like.
+pub(crate) fn is_spread(service: &Service) -> bool {
+    let spec = service.spec.as_ref();
+    spec.is_some_and(|spec| Spread::of(service, spec) != Spread::Anywhere)
+}
+
 impl Hinter {
-    pub(super) fn new<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Self {
+    pub(crate) fn new<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Self {
         Self {
             shares: ZoneShares::of(nodes),
         }

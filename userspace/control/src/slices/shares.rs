@@ -20,6 +20,24 @@ const EXCLUDED: [&str; 2] = [
     "node-role.kubernetes.io/master",
 ];
 
+/// What of a Node decides who gets which hint.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct NodeShare {
+    zone: Option<String>,
+    processors: Option<f64>,
+    counts: bool,
+}
+
+impl NodeShare {
+    pub(crate) fn of(node: &Node) -> Self {
+        Self {
+            zone: label(node, ZONE_LABEL).map(str::to_owned),
+            processors: processors(node),
+            counts: counts(node),
+        }
+    }
+}
+
 /// The share of the processors that each zone has; there are at least two zones.
 #[derive(Debug)]
 pub(super) struct ZoneShares(BTreeMap<String, f64>);

@@ -157,17 +157,18 @@ fn who_asks_what_changed_hears_of_each_change_once() {
     assert_eq!(store.take_changed(), BTreeSet::new());
     put(&mut store, "a", &service("y", 2));
     assert_eq!(store.take_changed(), [key("x"), key("y")].into());
+    let all = BTreeSet::from([key("x"), key("y")]);
     let given = |port: u32| {
         let parsed = manifest::parse("a", &service("y", port));
         vec![Arc::new(parsed.objects[0].clone())]
     };
-    store.complete(given(7));
+    store.complete(&all, given(7));
     assert_eq!(store.take_changed(), [key("y")].into());
-    store.complete(given(7));
+    store.complete(&all, given(7));
     assert_eq!(store.take_changed(), BTreeSet::new());
-    store.complete(given(8));
+    store.complete(&all, given(8));
     assert_eq!(store.take_changed(), [key("y")].into());
-    store.complete(Vec::new());
+    store.complete(&all, Vec::new());
     assert_eq!(store.take_changed(), [key("y")].into());
 }
 

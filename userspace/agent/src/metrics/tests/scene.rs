@@ -8,7 +8,7 @@ use std::{
 };
 
 use tidegate_abi::{Counter, Family, Flow, Ip4, Port, Reason, Traffic, reason};
-use tidegate_control::{Image, Limits, NodeFacts, Planner, Store, compile, manifest};
+use tidegate_control::{Compiler, Image, Limits, NodeFacts, Planner, Store, manifest};
 use tidegate_loader::Error;
 use tokio::sync::watch;
 
@@ -48,6 +48,7 @@ pub(crate) struct Scene {
     pub(super) capacity: u32,
     pub(super) fails: bool,
     store: Store,
+    compiler: Compiler,
     planner: Planner,
     names: watch::Sender<Published>,
     census: watch::Sender<Arc<Census>>,
@@ -105,6 +106,7 @@ impl Scene {
             capacity: 1000,
             fails: false,
             store: Store::new(30000..=32767),
+            compiler: Compiler::default(),
             planner: Planner::adopt(Image::default(), Limits::default()),
             names: watch::Sender::default(),
             census: watch::Sender::default(),
@@ -120,15 +122,14 @@ impl Scene {
             .replace_file("all.yaml", manifest::parse("all.yaml", text));
         let node = NodeFacts {
             name: "a".into(),
-            zone: None,
-            addresses: Vec::new(),
-            node_port_range: 30000..=32767,
-            local_pod_addresses: Default::default(),
+            ..NodeFacts::default()
         };
-        let compiled = compile(&self.store, &node);
-        let _plan = self.planner.plan(&compiled.desired);
+        let changed = self.store.take_changed();
+        self.compiler.update(&self.store, &changed, &node);
+        let _plan = self.planner.plan(&self.compiler.desired());
         self.names.send_modify(|it| {
-            it.names = Arc::new(Names::new(&self.planner, &compiled, &it.names));
+            let names = Names::of_all(&self.planner, &self.compiler, &it.names);
+            it.names = Arc::new(names);
             it.is_synced = true;
         });
     }
@@ -139,8 +140,8 @@ impl Scene {
 
     pub(super) fn service_id(&self, name: &str) -> u32 {
         let published = self.names.borrow();
-        let mut services = published.names.services.iter();
-        *services.find(|(_, it)| it.key.service == name).unwrap().0
+        let mut services = published.names.services();
+        services.find(|(_, it)| it.key.service == name).unwrap().0
     }
 
     /// The id of the backend that serves at this address.

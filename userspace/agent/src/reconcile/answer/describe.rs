@@ -41,18 +41,13 @@ impl<K: Kernel> Reconciler<K> {
             .as_ref()
             .map_or_else(|| Cow::Owned(ServiceSpec::default()), Cow::Borrowed);
         let frontends = self.frontends()?;
-        let ports: Vec<&ServicePort> = self
-            .compiled
-            .iter()
-            .flat_map(|compiled| &compiled.ports)
-            .filter(|port| port.key.namespace == namespace && port.key.service == name)
-            .collect();
+        let ports = self.compiler.ports_of(namespace, name);
         let names = self.published.borrow().names.clone();
         let mut described = of_spec(service, &spec);
         described.namespace = namespace.to_owned();
         described.name = name.to_owned();
         described.source = held.object.origin.to_string();
-        described.not_served = self.why_not(service, &spec, &ports);
+        described.not_served = self.why_not(service, &spec, ports);
         if let Some(port) = ports.first() {
             described.external_traffic_policy = policy_of(&spec, port);
             described.answers_ping = port.ping;
@@ -127,7 +122,7 @@ impl<K: Kernel> Reconciler<K> {
                 terminating: it.terminating,
                 used_cluster: it.used_cluster,
                 used_local: it.used_local,
-                why: it.why.clone(),
+                why: it.why.to_owned(),
                 sources,
                 backend_id: backend(it.ip, it.port),
                 traffic: None,
@@ -176,7 +171,7 @@ impl<K: Kernel> Reconciler<K> {
         &self,
         service: &Service,
         spec: &ServiceSpec,
-        ports: &[&ServicePort],
+        ports: &[ServicePort],
     ) -> Option<String> {
         if !ports.is_empty() {
             return None;
@@ -189,7 +184,7 @@ impl<K: Kernel> Reconciler<K> {
             "an ExternalName is answered by DNS alone".to_owned()
         } else if spec.cluster_ip.as_deref() == Some("None") {
             "it is headless: clients dial its pods themselves".to_owned()
-        } else if self.compiled.is_none() {
+        } else if !self.is_compiled {
             "not all sources have been read yet".to_owned()
         } else {
             "it has no clusterIP; Problems says why none was given".to_owned()

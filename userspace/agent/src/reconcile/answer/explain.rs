@@ -236,8 +236,7 @@ impl<K: Kernel> Names for Known<'_, K> {
 
     fn place_of(&self, service: u32, endpoint: SocketAddr) -> Option<Place> {
         let key = self.0.name(service)?;
-        let mut ports = self.0.compiled.iter().flat_map(|it| &it.ports);
-        let port = ports.find(|port| *port.key == *key)?;
+        let port = self.0.compiler.port(key)?;
         let mut endpoints = port.endpoints.iter();
         let found = endpoints.find(|it| (it.ip, it.port) == (endpoint.ip(), endpoint.port()))?;
         Some(Place {

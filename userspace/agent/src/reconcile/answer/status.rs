@@ -8,10 +8,7 @@ use crate::{kernel::Kernel, reconcile::Reconciler};
 
 impl<K: Kernel> Reconciler<K> {
     pub(super) fn status(&self) -> Result<Status, Error> {
-        let ports = self
-            .compiled
-            .as_ref()
-            .map_or(&[][..], |compiled| &compiled.ports);
+        let tally = self.compiler.tally();
         let serving = super::backend_rows::<Ip4, K>(&self.kernel)?
             .into_iter()
             .chain(super::backend_rows::<Ip6, K>(&self.kernel)?)
@@ -39,8 +36,8 @@ impl<K: Kernel> Reconciler<K> {
                 .map(ToString::to_string)
                 .collect(),
             devices: self.device_rows(),
-            service_ports: ports.len(),
-            endpoints: ports.iter().map(|port| port.endpoints.len()).sum(),
+            service_ports: tally.ports,
+            endpoints: tally.endpoints,
             frontends: image.v4.frontends.len() + image.v6.frontends.len(),
             backends: serving.count(),
             local_pods: self.pods.len(),

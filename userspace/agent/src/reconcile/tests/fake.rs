@@ -62,6 +62,17 @@ impl Fake {
     }
 }
 
+impl State {
+    /// Fails as long as writes of frontends are to fail.
+    fn refuse(&mut self) -> Result<(), Error> {
+        if self.failures == 0 {
+            return Ok(());
+        }
+        self.failures -= 1;
+        Err(refused("map"))
+    }
+}
+
 /// Errors are made by the loader alone: this one says "cannot open /no/<what>".
 fn refused(what: &str) -> Error {
     tidegate_loader::lock(&Path::new("/no").join(what)).unwrap_err()
@@ -124,11 +135,13 @@ impl Kernel for Fake {
     fn known_devices(&self) -> Result<Vec<(u32, Device)>, Error> {
         Ok(self.state().devices.clone().into_iter().collect())
     }
-    fn set_slots(&mut self, start: u32, ids: &[BackendId]) -> Result<(), Error> {
+    fn set_tables(&mut self, tables: &[(u32, &[BackendId])]) -> Result<(), Error> {
         let slots = &mut self.state().slots;
-        let (start, end) = (start as usize, start as usize + ids.len());
-        slots.resize(slots.len().max(end), BackendId::default());
-        slots[start..end].copy_from_slice(ids);
+        for (start, ids) in tables {
+            let (start, end) = (*start as usize, *start as usize + ids.len());
+            slots.resize(slots.len().max(end), BackendId::default());
+            slots[start..end].copy_from_slice(ids);
+        }
         Ok(())
     }
     fn slots(&self, len: u32) -> Result<Vec<BackendId>, Error> {
@@ -166,27 +179,35 @@ macro_rules! maps {
                 };
                 Ok(())
             }
-            fn set_frontend(
+            fn set_frontends(
                 &mut self,
-                key: FrontendKey<$family>,
-                value: Option<Frontend>,
+                entries: &[(FrontendKey<$family>, Frontend)],
             ) -> Result<(), Error> {
                 let mut state = self.state();
-                if state.failures > 0 {
-                    state.failures -= 1;
-                    return Err(refused("map"));
+                for (key, value) in entries {
+                    state.refuse()?;
+                    state.$half.frontends.insert(*key, *value);
                 }
-                match value {
-                    Some(value) => state.$half.frontends.insert(key, value),
-                    None => state.$half.frontends.remove(&key),
-                };
                 Ok(())
             }
-            fn set_backend(&mut self, id: BackendId, value: Backend<$family>) -> Result<(), Error> {
+            fn remove_frontends(&mut self, keys: &[FrontendKey<$family>]) -> Result<(), Error> {
+                let mut state = self.state();
+                for key in keys {
+                    state.refuse()?;
+                    state.$half.frontends.remove(key);
+                }
+                Ok(())
+            }
+            fn set_backends(
+                &mut self,
+                entries: &[(BackendId, Backend<$family>)],
+            ) -> Result<(), Error> {
                 let backends = &mut self.state().$half.backends;
-                let index = id.0 as usize;
-                backends.resize(backends.len().max(index + 1), Backend::default());
-                backends[index] = value;
+                for (id, value) in entries {
+                    let index = id.0 as usize;
+                    backends.resize(backends.len().max(index + 1), Backend::default());
+                    backends[index] = *value;
+                }
                 Ok(())
             }
             fn set_source_range(

@@ -195,6 +195,6 @@ async fn rule_3_9_7_a_port_that_is_taken_is_a_problem_and_tried_again_without_ne
     );
     drop(taken);
     stage.turn();
-    assert_eq!(stage.agent.problems.health, [""; 0]);
+    assert_eq!(stage.agent.problems.of(&Place::Health), [""; 0]);
     assert_eq!(stage.status(), [200, 200, 200]);
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::{HashMap, HashSet},
     net::IpAddr,
+    sync::Arc,
 };
 
 use tidegate_abi::{
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// A plan as it is carried out.
-pub(in crate::plan) struct Change<'a> {
+pub(crate) struct Change<'a> {
     pub(super) v4: States<'a, Ip4>,
     pub(super) v6: States<'a, Ip6>,
     /// All flags of backends are written that have to be before the first frontend moves.
@@ -94,7 +95,7 @@ impl<'a, A: Numbered> States<'a, A> {
                 }
                 // New clients of its service port may still find it, and old ones no more.
                 let stays = ports().flatten().filter(|port| port.key == last.key);
-                owners.extend(stays.map(|port| (port, flags)));
+                owners.extend(stays.map(|port| (&**port, flags)));
             }
             assert!(!owners.is_empty(), "{key:?} is nobody's");
             for &client in &clients {
@@ -163,12 +164,12 @@ fn set<A: Numbered>(targets: &[Target<A>]) -> Targets<A> {
 }
 
 fn owner<'a, A: Numbered>(
-    ports: &'a [DesiredPort<A>],
+    ports: &'a [Arc<DesiredPort<A>>],
     key: &FrontendKey<A>,
 ) -> Option<(&'a DesiredPort<A>, u32)> {
     ports.iter().find_map(|port| {
         let (_, flags) = port.frontends.iter().find(|(other, _)| other == key)?;
-        Some((port, *flags))
+        Some((&**port, *flags))
     })
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Asserts that the maps hold exactly what is desired.
-pub(in crate::plan) fn assert_holds(image: &Image, desired: &Desired, planner: &Planner) {
+pub(crate) fn assert_holds(image: &Image, desired: &Desired, planner: &Planner) {
     holds::<Ip4>(image, desired, planner);
     holds::<Ip6>(image, desired, planner);
     let placed = planner.image();
@@ -53,7 +53,11 @@ fn holds<A: Maps>(image: &Image, desired: &Desired, planner: &Planner) {
     assert_eq!(half.frontends, frontends);
     let held = half.source_ranges.iter().copied().map(canonical);
     assert_eq!(held.collect::<BTreeSet<_>>(), source_ranges);
-    let mut wanted: Vec<_> = family.ports.iter().flat_map(backends).collect();
+    let mut wanted: Vec<_> = family
+        .ports
+        .iter()
+        .flat_map(|port| backends(port))
+        .collect();
     settle_places(&mut wanted);
     wanted.sort_unstable();
     let serving = half

@@ -17,8 +17,8 @@ type Resolved<A> = (FrontendKey<A>, Frontend, [Vec<(A, Port)>; 2]);
 
 /// The maps, and what packets may have read from them in this plan and in the one before.
 #[derive(Default)]
-pub(in crate::plan) struct Kernel {
-    pub(in crate::plan) image: Image,
+pub(crate) struct Kernel {
+    pub(crate) image: Image,
     read4: [Vec<Resolved<Ip4>>; 2],
     read6: [Vec<Resolved<Ip6>>; 2],
     records4: Records,
@@ -29,14 +29,14 @@ pub(in crate::plan) struct Kernel {
 pub(super) type Records = HashSet<(u32, BackendId, u32)>;
 
 impl Kernel {
-    pub(in crate::plan) fn holding(image: Image) -> Self {
+    pub(crate) fn holding(image: Image) -> Self {
         Self {
             image,
             ..Self::default()
         }
     }
 
-    pub(in crate::plan) fn apply(&mut self, write: &Write) {
+    pub(crate) fn apply(&mut self, write: &Write) {
         match write {
             Write::Backend4(id, backend) => set(&mut self.image, *id, *backend),
             Write::Backend6(id, backend) => set(&mut self.image, *id, *backend),
@@ -69,7 +69,7 @@ impl Kernel {
     }
 
     /// A new plan: readers of the plan before the last one are done.
-    pub(in crate::plan) fn next_plan(&mut self) {
+    pub(crate) fn next_plan(&mut self) {
         self.read4.swap(0, 1);
         self.read4[1].clear();
         self.read6.swap(0, 1);
@@ -80,12 +80,12 @@ impl Kernel {
     }
 
     /// Another agent starts: readers of the last one are done. What clients remember stays.
-    pub(in crate::plan) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         (self.read4, self.read6) = Default::default();
     }
 
     /// Packets read all frontends now, and clients with affinity go to all backends.
-    pub(in crate::plan) fn read(&mut self) {
+    pub(crate) fn read(&mut self) {
         read_all(&self.image, &mut self.read4[1]);
         read_all(&self.image, &mut self.read6[1]);
         remember::<Ip4>(&self.image, &mut self.records4);
@@ -94,7 +94,7 @@ impl Kernel {
 
     /// Rule 5.1.12, for packets that read a frontend now and for those that read one a plan ago; and
     /// that nobody is let in, kept out, or led by affinity who should not be.
-    pub(in crate::plan) fn check(&self, change: &Change<'_>, planner: &Planner) {
+    pub(crate) fn check(&self, change: &Change<'_>, planner: &Planner) {
         check_now(&self.image, &change.v4.allowed);
         check_now(&self.image, &change.v6.allowed);
         check_readers(&self.image, &self.read4);
