@@ -127,7 +127,7 @@ fn known(api: &Api, namespace: Option<&str>, name: &str) -> Result<(), Failure> 
     let is_it = |key: &PortKey| {
         key.service == name && namespace.is_none_or(|namespace| key.namespace == namespace)
     };
-    if names.services.values().any(|it| is_it(&it.key)) {
+    if names.services().any(|(_, it)| is_it(&it.key)) {
         return Ok(());
     }
     let slash = namespace.map(|it| format!("{it}/")).unwrap_or_default();
