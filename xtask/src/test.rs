@@ -8,7 +8,6 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use clap::ValueEnum;
 
 use crate::{build, cargo, interrupt, vm};
 
@@ -50,7 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let floors = options
         .floor
-        .map_or_else(|| Floor::value_variants().to_vec(), |one| vec![one]);
+        .map_or_else(Floor::usual, |one| vec![one]);
     let as_root = floors.iter().any(|floor| floor.needs_root());
     ensure!(
         !as_root || tidegate_rig::is_root(),

@@ -163,13 +163,14 @@ fn section<'a>(elf: &'a [u8], wanted: &str) -> Option<&'a [u8]> {
     let table = number(elf, 40, 8)?;
     let (size, count) = (number(elf, 58, 2)?, number(elf, 60, 2)?);
     let at = |index: usize| {
-        let header = table + index * size;
-        elf.get(number(elf, header + 24, 8)?..)?
-            .get(..number(elf, header + 32, 8)?)
+        let header = table.checked_add(index.checked_mul(size)?)?;
+        elf.get(number(elf, header.checked_add(24)?, 8)?..)?
+            .get(..number(elf, header.checked_add(32)?, 8)?)
     };
     let names = at(number(elf, 62, 2)?)?;
     let is_wanted = |index: &usize| {
-        let name = number(elf, table + index * size, 4).and_then(|name| names.get(name..));
+        let header = table.saturating_add(index.saturating_mul(size));
+        let name = number(elf, header, 4).and_then(|name| names.get(name..));
         name.is_some_and(|name| name.split(|byte| *byte == 0).next() == Some(wanted.as_bytes()))
     };
     (0..count).find(is_wanted).and_then(at)

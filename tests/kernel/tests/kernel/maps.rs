@@ -155,7 +155,7 @@ fn map_use_counts_entries_and_knows_the_capacity() -> Result<()> {
     }
     data_path.set_local_pod::<Ip4>(pattern(1), Some(pattern(1)))?;
     let rows = data_path.map_use()?;
-    ensure!(rows.len() == 13, "{rows:?}");
+    ensure!(rows.len() == 15, "{rows:?}");
     for (name, used, capacity) in rows {
         let expected = match name.as_str() {
             "frontends6" => (2, maps::FRONTENDS_MAX),
@@ -166,6 +166,7 @@ fn map_use_counts_entries_and_knows_the_capacity() -> Result<()> {
             "affinity4" | "affinity6" => (0, maps::AFFINITY_MAX),
             "source_ranges4" | "source_ranges6" => (0, maps::SOURCE_RANGES_MAX),
             "devices" => (0, maps::DEVICES_MAX),
+            "fragments4" | "fragments6" => (0, maps::FRAGMENTS_MAX),
             _ => (0, crate::stage::FLOWS),
         };
         ensure!(
