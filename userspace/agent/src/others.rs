@@ -13,7 +13,8 @@ pub(crate) fn lines(others: &[Other], bpffs: &Path) -> Vec<String> {
     for other in others {
         devices.entry(&other.pins).or_default().push(&other.device);
     }
-    let line = |(pins, devices): (&Path, Vec<&str>)| {
+    let line = |(pins, mut devices): (&Path, Vec<&str>)| {
+        devices.sort_unstable();
         format!(
             "another tidegate, with pins in {}, is attached to {} too, and both translate: {}",
             pins.display(),
