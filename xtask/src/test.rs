@@ -47,9 +47,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.list {
         return rules::report(&list::tests()?);
     }
-    let floors = options
-        .floor
-        .map_or_else(Floor::usual, |one| vec![one]);
+    let floors = options.floor.map_or_else(Floor::usual, |one| vec![one]);
     let as_root = floors.iter().any(|floor| floor.needs_root());
     ensure!(
         !as_root || tidegate_rig::is_root(),

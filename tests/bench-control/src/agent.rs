@@ -36,8 +36,8 @@ pub fn run(options: &Options, services: u32) -> Result<Row> {
         server.put(object);
     }
     let kubeconfig = directory.path().join("kubeconfig");
-    let spec = AgentSpec::new(&scene, &scene.a)?
-        .args(["--kubeconfig".as_ref(), kubeconfig.as_os_str()]);
+    let spec =
+        AgentSpec::new(&scene, &scene.a)?.args(["--kubeconfig".as_ref(), kubeconfig.as_os_str()]);
     let begun = Instant::now();
     let agent = spec.start()?;
     let cold = begun.elapsed();

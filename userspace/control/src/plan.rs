@@ -171,8 +171,16 @@ impl Planner {
             all.saturating_sub(u32::try_from(room).unwrap_or(all))
         };
         [
-            (maps::BACKENDS[0], ids(self.known4.backends.room()), backends),
-            (maps::BACKENDS[1], ids(self.known6.backends.room()), backends),
+            (
+                maps::BACKENDS[0],
+                ids(self.known4.backends.room()),
+                backends,
+            ),
+            (
+                maps::BACKENDS[1],
+                ids(self.known6.backends.room()),
+                backends,
+            ),
             (maps::SLOTS, slots.saturating_sub(self.ranges.room()), slots),
         ]
     }
