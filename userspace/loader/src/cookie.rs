@@ -8,10 +8,10 @@ use std::{
     fs::File,
     io,
     net::{Ipv4Addr, UdpSocket},
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, OwnedFd},
 };
 
-use crate::host::bpf;
+use crate::{host::bpf, probe::raw::make};
 
 const MAP_CREATE: libc::c_int = 0;
 const MAP_LOOKUP: libc::c_int = 1;
@@ -127,12 +127,6 @@ fn load(instructions: &[u64]) -> io::Result<OwnedFd> {
         u64::from(CONNECT4) << 32,
     ];
     make(PROG_LOAD, &mut attributes)
-}
-
-fn make<T>(command: libc::c_int, attributes: &mut T) -> io::Result<OwnedFd> {
-    let fd = bpf(command, attributes)?;
-    // SAFETY: a descriptor that the kernel has just made for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 #[cfg(test)]

@@ -163,7 +163,8 @@ fn load((kind, attach): Kind, instructions: &[u64]) -> (io::Result<OwnedFd>, Str
     (loaded, String::from_utf8_lossy(&log).into_owned())
 }
 
-fn make<T>(command: libc::c_int, attributes: &mut T) -> io::Result<OwnedFd> {
+/// A command that makes something, and its descriptor.
+pub(crate) fn make<T>(command: libc::c_int, attributes: &mut T) -> io::Result<OwnedFd> {
     let fd = bpf(command, attributes)?;
     // SAFETY: a descriptor that the kernel has just made for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
