@@ -3,7 +3,8 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
-    net::{SocketAddr, UdpSocket},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    sync::atomic::{AtomicU16, Ordering},
     thread,
     time::Duration,
 };
@@ -158,7 +159,7 @@ fn tcp(patience: Duration, to: SocketAddr) -> Result<Outcome> {
 
 /// A connected socket, so that a refusal is heard and nobody else's answer is.
 fn udp(patience: Duration, to: SocketAddr) -> Result<Outcome> {
-    let socket = UdpSocket::bind(if to.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" })?;
+    let socket = fresh_udp(to.is_ipv6())?;
     socket.set_read_timeout(Some(patience))?;
     socket.connect(to)?;
     let _sent = socket.send(b"tide")?;
@@ -167,6 +168,25 @@ fn udp(patience: Duration, to: SocketAddr) -> Result<Outcome> {
     let text = std::str::from_utf8(&buffer[..length])?;
     let line = text.lines().next().context("an empty answer")?;
     answered(line, socket.local_addr()?)
+}
+
+/// A socket with a port that no question was asked from lately. The kernel draws ports by chance: a port that
+/// it draws twice within a second carries on the flow of the question before (docs/limits.md).
+fn fresh_udp(is_v6: bool) -> Result<UdpSocket> {
+    const PORTS: std::ops::Range<u16> = 10_000..30_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let port = PORTS.start + NEXT.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start);
+        let bound = if is_v6 {
+            UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port))
+        } else {
+            UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))
+        };
+        match bound {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            bound => return Ok(bound?),
+        }
+    }
 }
 
 fn answered(line: &str, local: SocketAddr) -> Result<Outcome> {
