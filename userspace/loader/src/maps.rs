@@ -12,6 +12,7 @@ use tidegate_abi::{
 use crate::{
     DataPath,
     error::{Error, Step as _},
+    fault,
     load::missing,
 };
 
@@ -54,7 +55,9 @@ impl DataPath {
             Some(value) => map.insert(&Raw(*key), &Raw(*value), 0),
             None => present(map.remove(&Raw(*key))),
         };
-        result.step(format_args!("cannot write to map {name}"))
+        result.step(format_args!("cannot write to map {name}"))?;
+        fault::point();
+        Ok(())
     }
 
     /// Sets an entry of an array.
@@ -62,7 +65,9 @@ impl DataPath {
         let map = self.ebpf.map_mut(name).ok_or_else(|| missing(name))?;
         let mut map: Array<&mut MapData, Raw<V>> = map.try_into().step(failed(name))?;
         map.set(index, &Raw(*value), 0)
-            .step(format_args!("cannot write to map {name}"))
+            .step(format_args!("cannot write to map {name}"))?;
+        fault::point();
+        Ok(())
     }
 
     /// All entries of a hash map; those that vanish meanwhile are left out.
@@ -129,6 +134,7 @@ impl DataPath {
         let mut map: Array<&mut MapData, u32> = map.try_into().step(failed(names::SLOTS))?;
         for (index, id) in (start..).zip(ids) {
             map.set(index, &id.0, 0).step("cannot write to map slots")?;
+            fault::point();
         }
         Ok(())
     }
