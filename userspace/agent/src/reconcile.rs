@@ -52,6 +52,17 @@ use crate::{
 use attach::Attachments;
 use problems::Problems;
 
+/// How far we are with taking over from another version of the maps.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Handover {
+    /// Its programs serve until our maps are complete: so long we attach none.
+    Waits,
+    /// Ours take the place of its.
+    Begun,
+    /// Nothing of another version is left, or there never was any.
+    Done,
+}
+
 /// Everything the task owns.
 pub(crate) struct Reconciler<K> {
     config: Arc<Config>,
@@ -75,6 +86,7 @@ pub(crate) struct Reconciler<K> {
     /// What the facts are derived from.
     declared: Declared,
     attachments: Attachments,
+    handover: Handover,
     service_ranges: ServiceRanges,
     /// As written; `None`: not yet.
     settings: Option<Settings>,
@@ -112,6 +124,10 @@ impl<K: Kernel> Reconciler<K> {
         let pods = apply::local_pods(&kernel)?;
         let facts = Facts::derive(&config, seen, &declared, &pods);
         Attachments::forget_others(&mut kernel, &facts)?;
+        let handover = match kernel.predecessor() {
+            Some(_) => Handover::Waits,
+            None => Handover::Begun,
+        };
         let range = &config.nodeport_range;
         let health = Arc::new(Health::default());
         let mut state = Self {
@@ -130,6 +146,7 @@ impl<K: Kernel> Reconciler<K> {
             devices,
             declared,
             attachments: Attachments::default(),
+            handover,
             service_ranges: ServiceRanges::default(),
             settings: None,
             pods,
@@ -212,6 +229,19 @@ impl<K: Kernel> Reconciler<K> {
 
     /// Puts back what somebody else has taken away (rule 5.1.11).
     pub(crate) fn repair(&mut self) {
+        if self.handover == Handover::Waits {
+            return;
+        }
+        // First the directories, without which nothing can be pinned.
+        self.problems.pins = match self.kernel.restore_pins() {
+            Ok(restored) if restored.is_empty() => None,
+            Ok(restored) => {
+                let what = restored.join(", ");
+                tracing::warn!("somebody else had removed pins; they are back: {what}");
+                None
+            }
+            Err(error) => Some(format!("pins that are missing: {error}")),
+        };
         self.attachments.note_lost(&self.kernel.lost_devices());
         match self.kernel.repair_cgroup() {
             Ok(false) => {}
@@ -224,8 +254,21 @@ impl<K: Kernel> Reconciler<K> {
 
     /// Attaches what is wanted and not attached yet.
     pub(crate) fn attach(&mut self) {
-        self.attachments
-            .sync(&mut self.kernel, &self.facts, self.config.attach.0);
+        let attach = (self.handover != Handover::Waits).then_some(self.config.attach.0);
+        self.attachments.sync(&mut self.kernel, &self.facts, attach);
+    }
+
+    /// The maps are complete: puts our programs in the place of another version's, and removes what is left of it.
+    fn take_over(&mut self) -> Result<(), Error> {
+        if self.handover == Handover::Waits {
+            self.handover = Handover::Begun;
+            self.attach();
+            self.kernel.attach_hooks()?;
+            tracing::info!("took over from another version of the maps");
+        }
+        self.kernel.retire_others()?;
+        self.handover = Handover::Done;
+        Ok(())
     }
 
     /// Makes the maps match, or says what failed; then [`Self::start_over`] and a later try help.
@@ -264,6 +307,9 @@ impl<K: Kernel> Reconciler<K> {
             }
             applied?;
             self.note_sync(begun);
+        }
+        if self.handover != Handover::Done && self.is_synced() {
+            self.take_over()?;
         }
         self.open_health_ports();
         self.problems.failure = None;

@@ -21,6 +21,8 @@ pub(super) struct Problems {
     pub(super) devices: Vec<String>,
     /// Other tidegates at the same devices.
     pub(super) beside: Vec<String>,
+    /// Pins that cannot be made again.
+    pub(super) pins: Option<String>,
     /// Service ranges that cannot be told to the data path.
     pub(super) ranges: Vec<String>,
     /// Ports for health checks that cannot be opened.
@@ -77,6 +79,7 @@ impl Problems {
             .flatten();
         files
             .chain(lists.into_iter().flatten())
+            .chain(&self.pins)
             .chain(&self.failure)
             .cloned()
             .collect()

@@ -38,6 +38,12 @@ pub(super) struct State {
     pub(super) stubborn: Vec<String>,
     /// How many more writes of frontends fail.
     pub(super) failures: u32,
+    /// How many more changes are made before the agent is dead; `None`: it lives.
+    pub(super) fuel: Option<u32>,
+    /// How many changes were made.
+    pub(super) changes: u32,
+    /// Another version of the maps, whose programs serve.
+    pub(super) predecessor: Option<u32>,
 }
 
 /// Shared with the test, as pinned maps are shared by agents.
@@ -60,6 +66,18 @@ impl Fake {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
+
+    /// To be called before each change: whether there will be one.
+    fn step(&self, what: &str) -> Result<(), Error> {
+        let mut state = self.state();
+        match &mut state.fuel {
+            Some(0) => return Err(refused(what)),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        state.changes += 1;
+        Ok(())
+    }
 }
 
 /// Errors are made by the loader alone: this one says "cannot open /no/<what>".
@@ -75,6 +93,7 @@ impl Kernel for Fake {
         false
     }
     fn attach_device(&mut self, name: &str, role: Role, _: Attach) -> Result<Attached, Error> {
+        self.step("device")?;
         if self
             .state()
             .stubborn
@@ -90,6 +109,7 @@ impl Kernel for Fake {
         })
     }
     fn detach_device(&mut self, name: &str) -> Result<(), Error> {
+        self.step("device")?;
         self.state().attached.remove(name);
         Ok(())
     }
@@ -105,15 +125,31 @@ impl Kernel for Fake {
     fn repair_cgroup(&mut self) -> Result<bool, Error> {
         Ok(false)
     }
+    fn restore_pins(&mut self) -> Result<Vec<String>, Error> {
+        Ok(Vec::new())
+    }
+    fn predecessor(&self) -> Option<u32> {
+        self.state().predecessor
+    }
+    fn attach_hooks(&mut self) -> Result<(), Error> {
+        self.step("hooks")
+    }
+    fn retire_others(&mut self) -> Result<(), Error> {
+        self.state().predecessor = None;
+        self.step("retire")
+    }
     fn set_host_backends(&mut self, wanted: bool) -> Result<(), Error> {
+        self.step("device")?;
         self.state().host_backends = wanted;
         Ok(())
     }
     fn set_settings(&mut self, settings: &Settings) -> Result<(), Error> {
+        self.step("map")?;
         self.state().settings = Some(*settings);
         Ok(())
     }
     fn set_device(&mut self, index: u32, device: Option<Device>) -> Result<(), Error> {
+        self.step("map")?;
         let devices = &mut self.state().devices;
         match device {
             Some(device) => devices.insert(index, device),
@@ -125,10 +161,12 @@ impl Kernel for Fake {
         Ok(self.state().devices.clone().into_iter().collect())
     }
     fn set_slots(&mut self, start: u32, ids: &[BackendId]) -> Result<(), Error> {
-        let slots = &mut self.state().slots;
-        let (start, end) = (start as usize, start as usize + ids.len());
-        slots.resize(slots.len().max(end), BackendId::default());
-        slots[start..end].copy_from_slice(ids);
+        for (index, id) in (start as usize..).zip(ids) {
+            self.step("map")?;
+            let slots = &mut self.state().slots;
+            slots.resize(slots.len().max(index + 1), BackendId::default());
+            slots[index] = *id;
+        }
         Ok(())
     }
     fn slots(&self, len: u32) -> Result<Vec<BackendId>, Error> {
@@ -141,6 +179,7 @@ impl Kernel for Fake {
             .collect())
     }
     fn clear_service_traffic(&mut self, id: u32) -> Result<(), Error> {
+        self.step("map")?;
         self.state().cleared.push(id);
         Ok(())
     }
@@ -159,6 +198,7 @@ macro_rules! maps {
     ($family:ty, $half:ident) => {
         impl Maps<$family> for Fake {
             fn set_local_pod(&mut self, addr: $family, pod: Option<LocalPod>) -> Result<(), Error> {
+                self.step("map")?;
                 let pods = &mut self.state().$half.pods;
                 match pod {
                     Some(pod) => pods.insert(addr, pod),
@@ -171,6 +211,7 @@ macro_rules! maps {
                 key: FrontendKey<$family>,
                 value: Option<Frontend>,
             ) -> Result<(), Error> {
+                self.step("map")?;
                 let mut state = self.state();
                 if state.failures > 0 {
                     state.failures -= 1;
@@ -183,6 +224,7 @@ macro_rules! maps {
                 Ok(())
             }
             fn set_backend(&mut self, id: BackendId, value: Backend<$family>) -> Result<(), Error> {
+                self.step("map")?;
                 let backends = &mut self.state().$half.backends;
                 let index = id.0 as usize;
                 backends.resize(backends.len().max(index + 1), Backend::default());
@@ -194,6 +236,7 @@ macro_rules! maps {
                 key: SourceRangeKey<$family>,
                 admitted: bool,
             ) -> Result<(), Error> {
+                self.step("map")?;
                 let ranges = &mut self.state().$half.source_ranges;
                 if admitted {
                     ranges.insert(key);
@@ -218,6 +261,7 @@ macro_rules! maps {
                 Ok(self.state().$half.flows.clone().into_iter().collect())
             }
             fn remove_flows(&mut self, keys: &[FlowKey<$family>]) -> Result<(), Error> {
+                self.step("map")?;
                 self.state()
                     .$half
                     .flows
