@@ -101,7 +101,7 @@ impl DataPath {
         restore::make_directories(&pins)?;
         let mut replaced = version::share(&pins, &others, abi)?;
         restore::find_maps(&pins)?;
-        let adopted = pins.maps.join(PINNED[0]).exists();
+        let adopted = pins.maps.join(names::FLOWS[0]).exists();
         let cookie = host::netns_cookie();
         let frozen = frozen(cookie);
         let mut ebpf = loop {
@@ -131,7 +131,7 @@ impl DataPath {
             .take_map(ASIDES_MAP)
             .ok_or_else(|| missing(ASIDES_MAP))?;
         let _laid = lay_asides(&mut asides, &ebpf)?;
-        Ok(Self {
+        let mut loaded = Self {
             ebpf,
             asides,
             maps,
@@ -147,7 +147,9 @@ impl DataPath {
             adopted,
             has_netns_cookie: cookie.is_some(),
             replaced,
-        })
+        };
+        loaded.outlive_generations(abi)?;
+        Ok(loaded)
     }
 
     /// Whether maps of an earlier run were adopted.

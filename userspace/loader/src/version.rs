@@ -3,13 +3,15 @@
 
 use std::{os::fd::AsFd as _, os::fd::OwnedFd, path::Path};
 
-use tidegate_abi::{ABI_VERSION, maps as names};
+use aya::maps::{Array, Map, MapData};
+use tidegate_abi::{ABI_VERSION, Address, Backend, BackendId, Ip4, Ip6, maps as names};
 
 use crate::{
     DataPath,
     detach::{self, remove_all},
-    error::Error,
+    error::{Error, Step as _},
     fault,
+    maps::{Raw, failed, used_backends},
     object::{ASIDES_MAP, PINNED, Pins},
     pinned,
 };
@@ -43,11 +45,31 @@ impl Abi {
 
     /// Whether a map means the same in an older version. What a newer one has changed nobody knows here.
     fn shares(&self, map: &str, other: u32) -> bool {
+        // While the old programs serve they must not read what is written for the new ones.
+        let is_same = if TABLES.contains(&map) {
+            TABLES.iter().all(|it| !self.has_changed(it, other))
+        } else {
+            !self.has_changed(map, other)
+        };
+        other < self.version && map != ASIDES_MAP && is_same
+    }
+
+    fn has_changed(&self, map: &str, other: u32) -> bool {
         let mut changed = self.changed.iter();
-        let is_new = changed.any(|(name, by)| name == map && *by > other);
-        other < self.version && map != ASIDES_MAP && !is_new
+        changed.any(|(name, by)| name == map && *by > other)
     }
 }
+
+/// Maps whose values name entries of the others: they are shared all together, or not at all.
+const TABLES: [&str; 7] = [
+    names::FRONTENDS[0],
+    names::FRONTENDS[1],
+    names::SLOTS,
+    names::BACKENDS[0],
+    names::BACKENDS[1],
+    names::SOURCE_RANGES[0],
+    names::SOURCE_RANGES[1],
+];
 
 /// Maps whose content no source can tell again.
 fn remembers(map: &str) -> bool {
@@ -97,6 +119,46 @@ pub(crate) fn share(ours: &Pins, others: &[Pins], abi: &Abi) -> Result<Vec<Strin
 }
 
 impl DataPath {
+    /// Flows that live on name backends by id and generation: where our ids mean others, no old record may seem
+    /// to be of one of ours.
+    pub(crate) fn outlive_generations(&mut self, abi: &Abi) -> Result<(), Error> {
+        for other in self.others.clone() {
+            let [v4, v6] = names::BACKENDS;
+            if !abi.shares(v4, other.version) && !abi.has_changed(v4, other.version) {
+                self.outlive::<Ip4>(&other, v4)?;
+            }
+            if !abi.shares(v6, other.version) && !abi.has_changed(v6, other.version) {
+                self.outlive::<Ip6>(&other, v6)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn outlive<A: Address>(&mut self, other: &Pins, name: &str) -> Result<(), Error>
+    where
+        Backend<A>: bytemuck::Pod + Default + PartialEq,
+    {
+        let Ok(theirs) = MapData::from_pin(other.maps.join(name)) else {
+            return Ok(());
+        };
+        let theirs = Map::from_map_data(theirs).step(failed(name))?;
+        let theirs: Array<MapData, Raw<Backend<A>>> = theirs.try_into().step(failed(name))?;
+        let ours = self.backends::<A>()?;
+        for (id, backend) in (0..).zip(used_backends(&theirs)?) {
+            let is_unused = ours
+                .get(id as usize)
+                .is_none_or(|it| *it == Backend::default());
+            if is_unused && backend.generation > 0 {
+                let left = Backend {
+                    generation: backend.generation.wrapping_add(1),
+                    ..Backend::default()
+                };
+                self.set_backend(BackendId(id), left)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The version of the maps whose programs still serve, if it is another one: then ours are to be attached
     /// when the maps are complete, and not before.
     pub fn predecessor(&self) -> Option<u32> {

@@ -51,6 +51,13 @@ fn the_next_version_takes_links_and_unchanged_maps_over_without_a_gap() -> Resul
     ensure!(now == flows, "{flows:?}, then {now:?}");
     // What has changed is new, and told again.
     ensure!(next.slots(1)?[0].0 == 0, "the old slots");
+    // So is what leads to it: the old programs must not read it before they have gone.
+    ensure!(next.frontends::<Ip4>()?.is_empty(), "the old frontends");
+    let left = next.backends::<Ip4>()?;
+    ensure!(
+        left.len() == 2 && left[1].generation == 2 && left[1].flags == 0,
+        "flows of the old backend would be taken for those of a new one: {left:?}"
+    );
     serve(&stage, &mut next)?;
 
     stage.attach(&mut next, Role::Uplink, Attach::Xdp)?;
