@@ -81,9 +81,10 @@ fn rule_5_7_11_a_flood_of_first_packets_pushes_out_no_established_flow_of_anothe
     let world = World::builder().args(&["--flows", FLOWS]).build()?;
     let (calm, attacked) = (Svc::new("calm", 1), Svc::new("attacked", 2));
     world.put(&calm, &[Ep::of(world.a(1)), Ep::of(world.b(1))])?;
-    // Nobody is there who could answer: half of a connection is all that there ever is.
-    let nobody = [IpAddr::from([10, 244, 1, 77]), "fd00:244:1::77".parse()?];
-    world.put(&attacked, &[Ep::at(nobody, "nodeb")])?;
+    // Nobody is there who could answer: half of a connection is all that there ever is. On this node, since
+    // masquerade ports would end the flood early.
+    let nobody = [IpAddr::from([10, 244, 0, 177]), "fd00:244::177".parse()?];
+    world.put(&attacked, &[Ep::at(nobody, "nodea")])?;
     let node = world.node_address(false);
     let via = world.client_address(false);
     world
