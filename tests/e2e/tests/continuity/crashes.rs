@@ -102,10 +102,7 @@ impl Scene {
         let kept = Svc::new("kept", 1);
         world.put(&kept, &[Ep::of(world.a(1)), Ep::of(world.b(1))])?;
         let client = &world.scene.client;
-        let to = [
-            kept.node_port(world.node_address(false)),
-            kept.cluster(true),
-        ];
+        let to = [false, true].map(|v6| kept.node_port(world.node_address(v6)));
         let flows = to.iter().cycle().take(8);
         let flows = flows
             .map(|to| Flow::open(client, *to))
@@ -142,10 +139,10 @@ impl Scene {
         let world = &self.world;
         self.flows.iter_mut().try_for_each(Flow::goes_on)?;
         let scene = &world.scene;
-        let outside = self.kept.node_port(world.node_address(false));
+        let outside = [false, true].map(|v6| self.kept.node_port(world.node_address(v6)));
         for (from, to) in [
-            (&scene.client, outside),
-            (&scene.client, self.kept.cluster(true)),
+            (&scene.client, outside[0]),
+            (&scene.client, outside[1]),
             (&scene.a.pods[2].ns, self.kept.cluster(false)),
             (&scene.a.ns, self.kept.cluster(true)),
         ] {

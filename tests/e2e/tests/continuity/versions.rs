@@ -11,7 +11,7 @@ fn rule_5_1_8_an_agent_of_another_version_takes_over_and_flows_live_on() -> Resu
     let svc = Svc::new("web", 1);
     world.put(&svc, &[Ep::of(world.a(1)), Ep::of(world.b(1))])?;
     let client = world.scene.client.clone();
-    let to = [svc.node_port(world.node_address(false)), svc.cluster(true)];
+    let to = [false, true].map(|v6| svc.node_port(world.node_address(v6)));
     let mut flows = to
         .iter()
         .cycle()
