@@ -65,3 +65,10 @@ pub const DEVICES_MAX: u32 = 1 << 12;
 pub const TRAFFIC_MAX: u32 = 1 << 14;
 /// Size of the event ring in bytes: a power of two and a multiple of the page size.
 pub const EVENTS_BYTES: u32 = 1 << 18;
+
+/// Maps whose keys or values came to mean something else, and the `ABI_VERSION` that did it. All other maps
+/// are handed over from version to version as they are, with what is in them.
+///
+/// Flow records name backends by id and generation: whoever changes `backends4/6` must see that old records
+/// do not name new backends.
+pub const CHANGED: &[(&str, u32)] = &[];

@@ -76,6 +76,25 @@ impl World {
         Ok(())
     }
 
+    /// Stops the agent the friendly way and starts another.
+    pub fn upgrade_agent(&mut self) -> Result<()> {
+        if let Some(agent) = self.agent.take() {
+            let status = agent.stop()?;
+            ensure!(status.success(), "the agent ended with {status}");
+        }
+        self.replace_agent()
+    }
+
+    /// Process id of the running agent.
+    pub fn agent_id(&self) -> Option<u32> {
+        self.agent.as_ref().map(Agent::id)
+    }
+
+    /// What the running agent has said.
+    pub fn agent_output(&self) -> String {
+        self.agent.as_ref().map(Agent::output).unwrap_or_default()
+    }
+
     /// Writes a Service with these endpoints; they are in the kernel when this returns.
     pub fn put(&self, svc: &Svc, endpoints: &[Ep]) -> Result<()> {
         self.put_objects(&svc.name, &svc.objects(endpoints))

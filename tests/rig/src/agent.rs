@@ -37,6 +37,7 @@ pub struct AgentSpec {
     attach: String,
     pods_are: [&'static str; 4],
     extra: Vec<OsString>,
+    envs: Vec<(&'static str, String)>,
     api: PathBuf,
     state: PathBuf,
     pub manifests: Manifests,
@@ -82,6 +83,7 @@ impl AgentSpec {
             attach: "auto".to_owned(),
             pods_are: ["--pod-device", "veth*", "--overlay-device", "none*"],
             extra: Vec::new(),
+            envs: Vec::new(),
             api: dir("run")?.join("api.sock"),
             state: dir("state")?,
             manifests: Manifests::new(dir("manifests")?),
@@ -107,6 +109,11 @@ impl AgentSpec {
         self
     }
 
+    /// A variable in the environment of every agent that is started from now on.
+    pub fn set_env(&mut self, name: &'static str, value: &str) {
+        self.envs.push((name, value.to_owned()));
+    }
+
     /// `tidegate run ...` as [`start`](Self::start) runs it.
     pub fn command(&self) -> Command {
         let mut command = self.ns.command(&self.binary);
@@ -123,6 +130,7 @@ impl AgentSpec {
             .arg("--state-dir")
             .arg(&self.state);
         command.arg("--bpffs").arg(&*self.pins).args(&self.extra);
+        command.envs(self.envs.iter().map(|(name, value)| (name, value)));
         command
     }
 

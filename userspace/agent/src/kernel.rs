@@ -17,6 +17,10 @@ pub(crate) trait Kernel: Maps<Ip4> + Maps<Ip6> + Send + 'static {
     fn lost_devices(&self) -> Vec<String>;
     fn others(&self) -> Vec<Other>;
     fn repair_cgroup(&mut self) -> Result<bool, Error>;
+    fn restore_pins(&mut self) -> Result<Vec<String>, Error>;
+    fn predecessor(&self) -> Option<u32>;
+    fn attach_hooks(&mut self) -> Result<(), Error>;
+    fn retire_others(&mut self) -> Result<(), Error>;
     fn set_host_backends(&mut self, wanted: bool) -> Result<(), Error>;
     fn set_settings(&mut self, settings: &Settings) -> Result<(), Error>;
     fn set_device(&mut self, index: u32, device: Option<Device>) -> Result<(), Error>;
@@ -70,6 +74,18 @@ impl Kernel for DataPath {
     }
     fn repair_cgroup(&mut self) -> Result<bool, Error> {
         self.repair_cgroup()
+    }
+    fn restore_pins(&mut self) -> Result<Vec<String>, Error> {
+        self.restore_pins()
+    }
+    fn predecessor(&self) -> Option<u32> {
+        self.predecessor()
+    }
+    fn attach_hooks(&mut self) -> Result<(), Error> {
+        self.attach_hooks()
+    }
+    fn retire_others(&mut self) -> Result<(), Error> {
+        self.retire_others()
     }
     fn set_host_backends(&mut self, wanted: bool) -> Result<(), Error> {
         self.set_host_backends(wanted)

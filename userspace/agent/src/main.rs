@@ -15,6 +15,7 @@ mod events;
 mod failure;
 mod glob;
 mod health;
+mod hidden;
 mod kernel;
 mod logging;
 mod metrics;

@@ -54,6 +54,17 @@ use attach::Attachments;
 use problems::{Place, Problems};
 use sync::Pending;
 
+/// How far we are with taking over from another version of the maps.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Handover {
+    /// Its programs serve until our maps are complete: so long we attach none.
+    Waits,
+    /// Ours take the place of its.
+    Begun,
+    /// Nothing of another version is left, or there never was any.
+    Done,
+}
+
 /// Everything the task owns.
 pub(crate) struct Reconciler<K> {
     config: Arc<Config>,
@@ -85,6 +96,7 @@ pub(crate) struct Reconciler<K> {
     devices_told: Option<(u64, bool)>,
     /// The attachments may be other than when they were last reported.
     is_report_due: bool,
+    handover: Handover,
     service_ranges: ServiceRanges,
     /// As written; `None`: not yet.
     settings: Option<Settings>,
@@ -122,6 +134,10 @@ impl<K: Kernel> Reconciler<K> {
         let pods = apply::local_pods(&kernel)?;
         let facts = Facts::derive(&config, seen, &declared, &pods);
         Attachments::forget_others(&mut kernel, &facts)?;
+        let handover = match kernel.predecessor() {
+            Some(_) => Handover::Waits,
+            None => Handover::Begun,
+        };
         let range = &config.nodeport_range;
         let health = Arc::new(Health::default());
         let mut state = Self {
@@ -144,6 +160,7 @@ impl<K: Kernel> Reconciler<K> {
             attachments: Attachments::default(),
             devices_told: None,
             is_report_due: true,
+            handover,
             service_ranges: ServiceRanges::default(),
             settings: None,
             pods,
@@ -227,6 +244,20 @@ impl<K: Kernel> Reconciler<K> {
 
     /// Puts back what somebody else has taken away (rule 5.1.11).
     pub(crate) fn repair(&mut self) {
+        if self.handover == Handover::Waits {
+            return;
+        }
+        // First the directories, without which nothing can be pinned.
+        let missing = match self.kernel.restore_pins() {
+            Ok(restored) if restored.is_empty() => Vec::new(),
+            Ok(restored) => {
+                let what = restored.join(", ");
+                tracing::warn!("somebody else had removed pins; they are back: {what}");
+                Vec::new()
+            }
+            Err(error) => vec![format!("pins that are missing: {error}")],
+        };
+        self.problems.set(Place::Pins, missing);
         self.attachments.note_lost(&self.kernel.lost_devices());
         match self.kernel.repair_cgroup() {
             Ok(false) => {}
@@ -242,9 +273,22 @@ impl<K: Kernel> Reconciler<K> {
 
     /// Attaches what is wanted and not attached yet.
     pub(crate) fn attach(&mut self) {
-        self.attachments
-            .sync(&mut self.kernel, &self.facts, self.config.attach.0);
+        let attach = (self.handover != Handover::Waits).then_some(self.config.attach.0);
+        self.attachments.sync(&mut self.kernel, &self.facts, attach);
         (self.devices_told, self.is_report_due) = (None, true);
+    }
+
+    /// The maps are complete: puts our programs in the place of another version's, and removes what is left of it.
+    fn take_over(&mut self) -> Result<(), Error> {
+        if self.handover == Handover::Waits {
+            self.handover = Handover::Begun;
+            self.attach();
+            self.kernel.attach_hooks()?;
+            tracing::info!("took over from another version of the maps");
+        }
+        self.kernel.retire_others()?;
+        self.handover = Handover::Done;
+        Ok(())
     }
 
     /// Makes the maps match, or says what failed; then [`Self::start_over`] and a later try help.
@@ -266,6 +310,9 @@ impl<K: Kernel> Reconciler<K> {
         self.converge_pods()?;
         if self.has_read_all() && self.is_stale {
             self.sync(begun)?;
+        }
+        if self.handover != Handover::Done && self.is_synced() {
+            self.take_over()?;
         }
         self.open_health_ports();
         self.problems.set(Place::Failure, Vec::new());

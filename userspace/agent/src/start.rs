@@ -18,6 +18,7 @@ use crate::{
     devices::declared::Devices,
     events::Events,
     health::ProxyPort,
+    hidden,
     metrics::{self, MetricsPort, Page},
     netlink::{self, Snapshot},
     objects::Objects,
@@ -36,6 +37,7 @@ const WAITING: usize = 64;
 
 /// Runs the agent until it is told to stop.
 pub(crate) async fn start(config: Config) -> Result<()> {
+    hidden::arm();
     let config = Arc::new(config);
     let stop = stop_signals()?;
     let cgroup = preflight::check(&config)?;
@@ -135,7 +137,13 @@ fn load(
         flows: config.flows,
         traffic: config.traffic_counters,
     };
-    let mut data_path = DataPath::load(&options)?;
+    let mut data_path = DataPath::load_as(&options, &hidden::abi())?;
+    let predecessor = data_path.predecessor();
+    if let Some(version) = predecessor {
+        tracing::info!(
+            "version {version} of the maps still serves; ours takes over when its own are complete"
+        );
+    }
     if data_path.adopted() {
         tracing::info!("took over the maps of an earlier run");
     }
@@ -161,7 +169,10 @@ fn load(
             NO_COOKIE.to_owned()
         }
         Some(path) => {
-            data_path.attach_cgroup(&path)?;
+            data_path.set_cgroup(&path);
+            if predecessor.is_none() {
+                data_path.attach_hooks()?;
+            }
             trigger = sockets::start(data_path.sockets()?)
                 .context("cannot start the thread that looks after UDP sockets")?;
             path.display().to_string()

@@ -12,6 +12,7 @@ use tidegate_abi::{Address, Backend, BackendId, Traffic, backend::flags, maps as
 use crate::{
     DataPath,
     error::{Error, Step as _},
+    fault,
     load::missing,
     maps::{Raw, failed, of},
     unseen::{Whose, backends_of},
@@ -60,6 +61,7 @@ impl DataPath {
         let zeros = vec![Raw(Traffic::default()); cpus()?];
         let zeros = PerCpuValues::try_from(zeros).step(failed(name))?;
         map.set(id, zeros, 0).step(failed(name))?;
+        fault::point();
         traces.forget(whose, id);
         Ok(())
     }

@@ -1,16 +1,9 @@
-//! Programs to devices and cgroups, through pinned links.
+//! Programs to devices, through pinned links.
 
-use std::{
-    ffi::CString,
-    fs::File,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-};
+use std::{ffi::CString, path::PathBuf};
 
 use aya::programs::{
-    CgroupAttachMode, CgroupSockAddr, LinkOrder, ProgramError, SchedClassifier, TcAttach,
-    TcAttachType, Xdp, XdpMode,
-    links::{FdLink, PinnedLink},
+    LinkOrder, SchedClassifier, TcAttach, TcAttachType, Xdp, XdpMode,
     tc::{NlOptions, TcHandle, qdisc_add_clsact, qdisc_detach_program},
 };
 
@@ -18,8 +11,8 @@ use crate::{
     DataPath,
     error::{Error, Step as _},
     host,
-    load::missing,
-    object::{CGROUP_PROGRAMS, HOST},
+    links::Place,
+    object::HOST,
 };
 
 /// What a device is to the data path.
@@ -75,28 +68,29 @@ impl DataPath {
         attach: Attach,
     ) -> Result<Attached, Error> {
         let index = nix::net::if_::if_nametoindex(name).step(format_args!("no device {name}"))?;
-        let (mode, why) = xdp_mode(name, role, attach);
+        let (mode, mut why) = xdp_mode(name, role, attach);
         // The second stage first: it must be there when the first one leaves packets to it.
         let tc = self.attach_tc(index, name, role.program(), TcAttachType::Ingress)?;
+        let _earlier = self.devices.insert(name.to_owned(), (index, role));
+        if self.host_backends == Some(true) {
+            self.attach_tc(index, name, HOST, TcAttachType::Egress)?;
+        }
         let hooks = match mode {
-            Some(mode) => {
-                self.attach_xdp(index, name, mode)?;
-                let kind = if mode == XdpMode::Skb {
-                    "generic"
-                } else {
-                    "native"
-                };
-                format!("xdp ({kind}) + {tc}")
-            }
+            Some(mode) => match self.attach_xdp(index, name, mode) {
+                Ok(()) if mode == XdpMode::Skb => format!("xdp (generic) + {tc}"),
+                Ok(()) => format!("xdp (native) + {tc}"),
+                // tc does all that XDP would have done, later.
+                Err(error) if attach == Attach::Auto => {
+                    why = format!("{error}; tc alone serves");
+                    tc.to_owned()
+                }
+                Err(error) => return Err(error),
+            },
             None => {
                 self.detach_xdp(index)?;
                 tc.to_owned()
             }
         };
-        let _earlier = self.devices.insert(name.to_owned(), (index, role));
-        if self.host_backends == Some(true) {
-            self.attach_tc(index, name, HOST, TcAttachType::Egress)?;
-        }
         Ok(Attached { hooks, why })
     }
 
@@ -110,78 +104,16 @@ impl DataPath {
         self.detach_tc(index, name, HOST, TcAttachType::Egress)
     }
 
-    /// Devices that somebody else has detached a program from, or whose pins somebody has removed (rule
-    /// 5.1.11); [`Self::attach_device`] puts it back.
+    /// Devices that somebody else has detached a program from, or on whose links somebody has put another
+    /// program (rule 5.1.11); [`Self::attach_device`] puts it back.
     pub fn lost_devices(&self) -> Vec<String> {
         let is_lost = |index: u32| {
-            self.links
-                .iter()
-                .any(|(pin, of)| *of == index && host::device_of(pin) != Some(index))
+            let mut links = self.links.values();
+            links.any(|it| it.place == Place::Device(index) && !it.hangs())
         };
         let devices = self.devices.iter();
         let lost = devices.filter(|(_, (index, _))| is_lost(*index));
         lost.map(|(name, _)| name.clone()).collect()
-    }
-
-    /// Puts socket hooks back that somebody else has detached; `true`: there were some.
-    pub fn repair_cgroup(&mut self) -> Result<bool, Error> {
-        let Some(path) = self.cgroup.clone() else {
-            return Ok(false);
-        };
-        let at = |name: &&str| host::cgroup_of(&self.cgroup_pin(name));
-        let wanted = std::fs::metadata(&path).map(|it| it.ino()).ok();
-        if CGROUP_PROGRAMS.iter().all(|name| at(name) == wanted) {
-            return Ok(false);
-        }
-        self.attach_cgroup(&path)?;
-        Ok(true)
-    }
-
-    /// Attaches the socket hooks to a cgroup v2 directory.
-    pub fn attach_cgroup(&mut self, path: &Path) -> Result<(), Error> {
-        let shown = path.display();
-        if !path.join("cgroup.procs").exists() {
-            return Err(Error::new(format!(
-                "{shown} is not a cgroup v2 directory; mount one (mount -t cgroup2 none /sys/fs/cgroup/unified) or use --cgroup off"
-            )));
-        }
-        let cgroup = File::open(path).step(format_args!("cannot open {shown}"))?;
-        let wanted = cgroup
-            .metadata()
-            .step(format_args!("cannot look at {shown}"))?
-            .ino();
-        for name in CGROUP_PROGRAMS {
-            let pin = self.cgroup_pin(name);
-            let program: &mut CgroupSockAddr = self.program(name)?;
-            // A link cannot move to another cgroup.
-            if host::cgroup_of(&pin) == Some(wanted)
-                && let Some(link) = pinned(&pin)
-                && let Ok(link) = link.try_into()
-                && let Ok(id) = program.attach_to_link(link)
-            {
-                keep(program.take_link(id), name)?;
-                continue;
-            }
-            remove_pin(&pin)?;
-            // A link always stands beside others; the kernel refuses the flag that says so for programs.
-            let id = program
-                .attach(&cgroup, CgroupAttachMode::Single)
-                .step(format_args!("cannot attach {name} to the cgroup {shown}"))?;
-            let link = program
-                .take_link(id)
-                .step(format_args!("cannot keep the link of {name}"))?;
-            pin_link(link, &pin)?;
-        }
-        self.cgroup = Some(path.to_owned());
-        Ok(())
-    }
-
-    /// Removes the socket hooks of an earlier run.
-    pub fn detach_cgroup(&mut self) -> Result<(), Error> {
-        self.cgroup = None;
-        CGROUP_PROGRAMS
-            .iter()
-            .try_for_each(|name| remove_pin(&self.cgroup_pin(name)))
     }
 
     /// Says whether processes of this host are backends: only then their replies are looked at, where
@@ -216,8 +148,8 @@ impl DataPath {
 
     fn remove_links(&mut self, index: u32) -> Result<(), Error> {
         self.detach_xdp(index)?;
-        remove_pin(&self.tc_pin(index, TcAttachType::Ingress))?;
-        remove_pin(&self.tc_pin(index, TcAttachType::Egress))
+        self.drop_link(&self.tc_pin(index, TcAttachType::Ingress))?;
+        self.drop_link(&self.tc_pin(index, TcAttachType::Egress))
     }
 
     fn attach_tc(
@@ -227,32 +159,24 @@ impl DataPath {
         name: &'static str,
         side: TcAttachType,
     ) -> Result<&'static str, Error> {
-        let pin = self.tc_pin(index, side);
-        let program: &mut SchedClassifier = self.program(name)?;
+        let (pin, place) = (self.tc_pin(index, side), Place::Device(index));
         if !host::kernel_at_least(6, 6) {
-            return clsact(program, index, device, name, side);
+            return clsact(self.program(name)?, index, device, name, side);
         }
-        if let Some(link) = pinned(&pin)
-            && let Ok(link) = link.try_into()
-            && let Ok(id) = program.attach_to_link(link)
-        {
-            keep(program.take_link(id), device)?;
-            let _earlier = self.links.insert(pin, index);
+        if self.take_link(&pin, name, place)? {
             return Ok("tcx");
         }
-        remove_pin(&pin)?;
+        self.drop_link(&pin)?;
         let tcx = TcAttach::Tcx {
             attach_type: side,
             order: LinkOrder::default(),
         };
+        let program: &mut SchedClassifier = self.program(name)?;
         let id = program
             .attach(aya::programs::NetworkInterface::Index(index), tcx)
             .step(format_args!("cannot attach {name} to {device}"))?;
-        let link = program
-            .take_link(id)
-            .step(format_args!("cannot keep the link of {device}"))?;
-        pin_link(link, &pin)?;
-        let _earlier = self.links.insert(pin, index);
+        let link = program.take_link(id);
+        self.pin_link(link, pin, place)?;
         Ok("tcx")
     }
 
@@ -268,52 +192,30 @@ impl DataPath {
         {
             let _gone = qdisc_detach_program(device.as_c_str(), side.into(), name);
         }
-        let pin = self.tc_pin(index, side);
-        let _known = self.links.remove(&pin);
-        remove_pin(&pin)
+        self.drop_link(&self.tc_pin(index, side))
     }
 
     fn attach_xdp(&mut self, index: u32, device: &str, mode: XdpMode) -> Result<(), Error> {
-        let pin = self.xdp_pin(index, mode);
+        const NAME: &str = "xdp_uplink";
+        let (pin, place) = (self.xdp_pin(index, mode), Place::Device(index));
         // A link cannot change its mode, and a device has XDP in one mode only.
         for other in [XdpMode::Driver, XdpMode::Skb] {
             if other != mode {
-                let pin = self.xdp_pin(index, other);
-                let _known = self.links.remove(&pin);
-                remove_pin(&pin)?;
+                self.drop_link(&self.xdp_pin(index, other))?;
             }
         }
-        let program: &mut Xdp = self.program("xdp_uplink")?;
-        if let Some(link) = pinned(&pin)
-            && let Ok(link) = link.try_into()
-            && let Ok(id) = program.attach_to_link(link)
-        {
-            keep(program.take_link(id), device)?;
-            let _earlier = self.links.insert(pin, index);
+        if self.take_link(&pin, NAME, place)? {
             return Ok(());
         }
-        remove_pin(&pin)?;
+        self.drop_link(&pin)?;
+        let program: &mut Xdp = self.program(NAME)?;
         let id = program
             .attach(aya::programs::NetworkInterface::Index(index), mode)
             .step(format_args!(
                 "cannot attach XDP to {device}; try --attach tc"
             ))?;
-        let link = program
-            .take_link(id)
-            .step(format_args!("cannot keep the link of {device}"))?;
-        pin_link(link, &pin)?;
-        let _earlier = self.links.insert(pin, index);
-        Ok(())
-    }
-
-    fn program<'a, P>(&'a mut self, name: &str) -> Result<&'a mut P, Error>
-    where
-        &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
-    {
-        let program = self.ebpf.program_mut(name).ok_or_else(|| missing(name))?;
-        program
-            .try_into()
-            .step(format_args!("program {name} is of another kind"))
+        let link = program.take_link(id);
+        self.pin_link(link, pin, place)
     }
 
     fn tc_pin(&self, index: u32, side: TcAttachType) -> PathBuf {
@@ -325,18 +227,10 @@ impl DataPath {
         self.pins.links.join(format!("{name}-{index}"))
     }
 
-    fn cgroup_pin(&self, name: &str) -> PathBuf {
-        self.pins.links.join(format!("cgroup-{name}"))
-    }
-
     fn detach_xdp(&mut self, index: u32) -> Result<(), Error> {
         [XdpMode::Driver, XdpMode::Skb]
             .into_iter()
-            .try_for_each(|mode| {
-                let pin = self.xdp_pin(index, mode);
-                let _known = self.links.remove(&pin);
-                remove_pin(&pin)
-            })
+            .try_for_each(|mode| self.drop_link(&self.xdp_pin(index, mode)))
     }
 
     fn xdp_pin(&self, index: u32, mode: XdpMode) -> PathBuf {
@@ -407,42 +301,4 @@ fn index_of(pin: &str) -> Option<u32> {
     ["xdp-generic-", "xdp-", "tc-", "out-"]
         .iter()
         .find_map(|kind| pin.strip_prefix(kind)?.parse().ok())
-}
-
-/// Lets a link outlive this process: its pin holds it.
-fn keep<L>(link: Result<L, ProgramError>, what: &str) -> Result<(), Error> {
-    // Dropped, it closes a descriptor, and the pin holds the link: with the descriptor open, a link whose pin
-    // somebody removes would stay attached, and could not be replaced.
-    drop(link.step(format_args!("cannot keep the link of {what}"))?);
-    Ok(())
-}
-
-fn pinned(pin: &Path) -> Option<FdLink> {
-    PinnedLink::from_pin(pin).ok().map(FdLink::from)
-}
-
-fn pin_link<L: TryInto<FdLink>>(link: L, pin: &Path) -> Result<(), Error> {
-    let Ok(link) = link.try_into() else {
-        return Err(Error::new(
-            "this kernel has no BPF links for the hook; Linux 5.9 or newer is needed",
-        ));
-    };
-    let pinned = link
-        .pin(pin)
-        .step(format_args!("cannot pin {}", pin.display()))?;
-    drop(pinned);
-    Ok(())
-}
-
-/// Removes a pin, and with it the link, if there is one: at once, where the pin alone would take it
-/// along when the kernel gets to it, and the place would be taken until then.
-pub(crate) fn remove_pin(pin: &Path) -> Result<(), Error> {
-    host::detach_link(pin);
-    match std::fs::remove_file(pin) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::because(
-            format_args!("cannot remove {}", pin.display()),
-            error,
-        )),
-        _ => Ok(()),
-    }
 }

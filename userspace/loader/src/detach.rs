@@ -5,36 +5,47 @@ use std::path::Path;
 use aya::programs::{TcAttachType, tc::qdisc_detach_program};
 
 use crate::{
-    attach::{Role, remove_pin},
+    attach::Role,
     error::{Error, Step as _},
     host,
     object::{HOST, Pins},
+    pinned,
 };
 
-/// Removes every link and map pinned below the directory, and says what there was.
+/// Removes every link and map pinned below the directory, of any version, and says what there was.
 ///
 /// Needs no running agent and no loaded object. The directory itself goes too, unless others use it.
 pub fn detach_all(bpffs: &Path) -> Result<Vec<String>, Error> {
-    let pins = Pins::below(bpffs);
     let mut removed = Vec::new();
-    // Links first: no program may run on maps that are gone.
-    for (directory, what) in [(&pins.links, "link"), (&pins.maps, "map")] {
-        for name in names(directory)? {
-            remove_pin(&directory.join(&name))?;
-            removed.push(format!("{what} {name}"));
-        }
+    for pins in Pins::all_below(bpffs) {
+        removed.extend(remove_all(&pins)?);
     }
     if !host::kernel_at_least(6, 6) {
         removed.extend(remove_filters());
     }
-    for directory in [&pins.links, &pins.maps, &pins.root, &bpffs.to_path_buf()] {
+    // Not empty, or never there.
+    let _stays: std::io::Result<()> = std::fs::remove_dir(bpffs);
+    Ok(removed)
+}
+
+/// Removes what one version has pinned, and its directories.
+pub(crate) fn remove_all(pins: &Pins) -> Result<Vec<String>, Error> {
+    let mut removed = Vec::new();
+    // Links first: no program may run on maps that are gone.
+    for (directory, what) in [(&pins.links, "link"), (&pins.maps, "map")] {
+        for name in names(directory)? {
+            pinned::remove(&directory.join(&name))?;
+            removed.push(format!("{what} {name}"));
+        }
+    }
+    for directory in [&pins.links, &pins.maps, &pins.root] {
         // Not empty, or never there.
         let _stays: std::io::Result<()> = std::fs::remove_dir(directory);
     }
     Ok(removed)
 }
 
-fn names(directory: &Path) -> Result<Vec<String>, Error> {
+pub(crate) fn names(directory: &Path) -> Result<Vec<String>, Error> {
     match std::fs::read_dir(directory) {
         Ok(entries) => Ok(entries
             .filter_map(Result::ok)

@@ -1,15 +1,6 @@
 //! What the loader needs to know about this host.
 
-use std::{
-    ffi::CString,
-    fs::File,
-    io,
-    os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
-        unix::ffi::OsStrExt as _,
-    },
-    path::Path,
-};
+use std::{fs::File, io, os::fd::AsRawFd as _, path::Path};
 
 use nix::{
     fcntl::{Flock, FlockArg},
@@ -131,31 +122,6 @@ pub fn kernel_at_least(major: u32, minor: u32) -> bool {
     version >= (major, minor)
 }
 
-/// Detaches the link behind a pin, if it is one.
-pub(crate) fn detach_link(pin: &Path) {
-    const LINK_DETACH: libc::c_int = 34;
-    if let Some(fd) = pinned(pin) {
-        let mut attributes = [u64::from(fd.as_raw_fd().cast_unsigned())];
-        // Maps are pinned, too, and cannot be detached; neither can what is detached already.
-        let _not_a_link = bpf(LINK_DETACH, &mut attributes);
-    }
-}
-
-/// Id of the cgroup at which the link behind a pin hangs: the inode number of its directory.
-pub(crate) fn cgroup_of(pin: &Path) -> Option<u64> {
-    told_of(pin, "cgroup_id:")
-}
-
-/// Index of the device at which the link behind a pin hangs; 0: it was detached.
-pub(crate) fn device_of(pin: &Path) -> Option<u32> {
-    told_of(pin, "ifindex:")
-}
-
-/// Number of the link behind a pin.
-pub(crate) fn link_id(pin: &Path) -> Option<u32> {
-    told_of(pin, "link_id:")
-}
-
 /// What `BPF_PROG_QUERY` reads and writes.
 #[repr(C)]
 #[derive(Default)]
@@ -195,22 +161,6 @@ pub(crate) fn links_at(index: u32) -> Vec<u32> {
     // 0: attached without a link.
     let links = links.into_iter().take(query.count as usize);
     links.filter(|id| *id != 0).collect()
-}
-
-/// What the kernel says of the link behind a pin.
-fn told_of<T: std::str::FromStr>(pin: &Path, what: &str) -> Option<T> {
-    let fd = pinned(pin)?;
-    let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
-    let value = told.lines().find_map(|line| line.strip_prefix(what))?;
-    value.trim().parse().ok()
-}
-
-fn pinned(pin: &Path) -> Option<OwnedFd> {
-    const OBJ_GET: libc::c_int = 7;
-    let path = CString::new(pin.as_os_str().as_bytes()).ok()?;
-    let fd = bpf(OBJ_GET, &mut [path.as_ptr().expose_provenance() as u64]).ok()?;
-    // SAFETY: a descriptor that the kernel has just made for us.
-    Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// The system call bpf(2). Addresses in the attributes must be exposed: the kernel reads and writes there, and

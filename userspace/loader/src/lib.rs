@@ -4,12 +4,18 @@
 //! that the data path outlives the agent: dropping a [`DataPath`] detaches nothing.
 
 mod error;
+mod fault;
 mod host;
 mod cookie;
 mod clock;
 mod object;
+mod pinned;
 mod load;
+mod version;
+mod restore;
+mod links;
 mod attach;
+mod cgroup;
 mod maps;
 mod detach;
 mod others;
@@ -30,6 +36,7 @@ pub use attach::{Attach, Attached, Role};
 pub use detach::detach_all;
 pub use error::Error;
 pub use events::EventSource;
+pub use fault::die_after;
 pub use host::{has_driver, kernel_at_least, lock};
 pub use load::{DataPath, Options};
 pub use maps::FlowRecord;
@@ -43,3 +50,4 @@ pub use try_run::{Outcome, can_try_xdp};
 pub use unseen::{Guess, Unseen};
 pub use usage::MapMeter;
 pub use verify::{Verified, verify_each};
+pub use version::Abi;

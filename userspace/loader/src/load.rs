@@ -1,21 +1,31 @@
 //! Maps and programs into the kernel.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::HashMap,
+    fs::File,
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    path::PathBuf,
+};
 
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
     maps::{Map, MapData, MapError, ProgramArray},
     programs::{Program, ProgramError, SchedClassifier},
 };
+use nix::fcntl::Flock;
 use tidegate_abi::{maps as names, settings::Frozen};
 
 use crate::{
     attach::Role,
     clock,
     error::{Error, Step as _},
-    host,
-    object::{ASIDES, CGROUP_PROGRAMS, OBJECT, PINNED, PROGRAMS, Pins},
+    fault,
+    host::{self, bpf},
+    links::Held,
+    object::{ASIDES, ASIDES_MAP, CGROUP_PROGRAMS, OBJECT, PINNED, PROGRAMS, Pins},
+    pinned, restore,
     unseen::Shared,
+    version::{self, Abi},
 };
 
 /// How to load.
@@ -33,11 +43,18 @@ pub struct Options {
 pub struct DataPath {
     pub(crate) ebpf: Ebpf,
     /// Held open: the kernel empties a program array that neither a pin nor a process holds.
-    _asides: Map,
+    pub(crate) asides: Map,
+    /// The pinned maps, held so that their pins can be made again.
+    pub(crate) maps: Vec<(&'static str, OwnedFd)>,
+    pub(crate) bpffs: PathBuf,
+    /// On that directory, if it had to be made again.
+    pub(crate) lock: Option<Flock<File>>,
     pub(crate) pins: Pins,
+    /// What other versions have pinned.
+    pub(crate) others: Vec<Pins>,
     pub(crate) devices: HashMap<String, (u32, Role)>,
-    /// Pins of links that hang at devices, and the devices' indexes.
-    pub(crate) links: HashMap<PathBuf, u32>,
+    /// By their pins.
+    pub(crate) links: HashMap<PathBuf, Held>,
     /// Where the socket hooks hang.
     pub(crate) cgroup: Option<PathBuf>,
     /// `None` until the agent has said it: an earlier run may have left links of either kind.
@@ -56,26 +73,37 @@ impl DataPath {
     /// No bpffs at the directory, missing rights, or a program that this kernel's verifier refuses:
     /// the text carries what the verifier said last.
     pub fn load(options: &Options) -> Result<Self, Error> {
+        Self::load_as(options, &Abi::default())
+    }
+
+    /// The same, as another version of the agent would do it. For tests.
+    pub fn load_as(options: &Options, abi: &Abi) -> Result<Self, Error> {
         require_rights()?;
         host::prepare_bpffs(&options.bpffs)?;
-        let pins = Pins::below(&options.bpffs);
-        let adopted = pins.maps.join(PINNED[0]).exists();
-        for directory in [&pins.maps, &pins.links] {
-            std::fs::create_dir_all(directory)
-                .step(format_args!("cannot create {}", directory.display()))?;
-        }
-        let loaded = Self::load_below(options, pins, adopted);
-        if loaded.is_err() && !adopted {
+        let pins = Pins::below(&options.bpffs, abi.version);
+        let others = version::others(&options.bpffs, abi);
+        let was_here = pins.root.exists();
+        let loaded = Self::load_beside(options, pins.clone(), others, abi);
+        if loaded.is_err() && !was_here {
             // Nothing of an earlier run was there, so nothing may stay behind.
-            let _best_effort = crate::detach_all(&options.bpffs);
+            let _best_effort = crate::detach::remove_all(&pins);
+            let _others_use_it = std::fs::remove_dir(&options.bpffs);
         }
         loaded
     }
 
-    fn load_below(options: &Options, pins: Pins, adopted: bool) -> Result<Self, Error> {
+    fn load_beside(
+        options: &Options,
+        pins: Pins,
+        others: Vec<Pins>,
+        abi: &Abi,
+    ) -> Result<Self, Error> {
+        restore::make_directories(&pins)?;
+        let mut replaced = version::share(&pins, &others, abi)?;
+        restore::find_maps(&pins)?;
+        let adopted = pins.maps.join(names::FLOWS[0]).exists();
         let cookie = host::netns_cookie();
         let frozen = frozen(cookie);
-        let mut replaced = Vec::new();
         let mut ebpf = loop {
             match create(options, &pins, &frozen) {
                 Ok(ebpf) => break ebpf,
@@ -87,6 +115,7 @@ impl DataPath {
                 })) => {
                     std::fs::remove_file(pins.maps.join(&name))
                         .step(format_args!("cannot remove the pinned map {name}"))?;
+                    fault::point();
                     replaced.push(format!("{name} ({property} changed)"));
                 }
                 Err(error) => return Err(Error::because("cannot load the eBPF object", error)),
@@ -97,11 +126,19 @@ impl DataPath {
         for name in PROGRAMS.into_iter().chain(CGROUP_PROGRAMS) {
             load_program(&mut ebpf, name)?;
         }
-        let asides = lay_asides(&mut ebpf)?;
-        Ok(Self {
+        let maps = hold(&pins)?;
+        let mut asides = ebpf
+            .take_map(ASIDES_MAP)
+            .ok_or_else(|| missing(ASIDES_MAP))?;
+        let _laid = lay_asides(&mut asides, &ebpf)?;
+        let mut loaded = Self {
             ebpf,
-            _asides: asides,
+            asides,
+            maps,
+            bpffs: options.bpffs.clone(),
+            lock: None,
             pins,
+            others,
             devices: HashMap::new(),
             links: HashMap::new(),
             cgroup: None,
@@ -110,7 +147,9 @@ impl DataPath {
             adopted,
             has_netns_cookie: cookie.is_some(),
             replaced,
-        })
+        };
+        loaded.outlive_generations(abi)?;
+        Ok(loaded)
     }
 
     /// Whether maps of an earlier run were adopted.
@@ -199,12 +238,24 @@ pub(crate) fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), Error> {
     result.map_err(|error| refused(name, error))
 }
 
-/// Puts the programs for rare packets where the others find them.
-fn lay_asides(ebpf: &mut Ebpf) -> Result<Map, Error> {
-    const MAP: &str = "asides";
-    let mut map = ebpf.take_map(MAP).ok_or_else(|| missing(MAP))?;
-    let mut places: ProgramArray<&mut MapData> =
-        (&mut map).try_into().step("cannot use map asides")?;
+/// The maps that outlive us, as they are pinned now.
+fn hold(pins: &Pins) -> Result<Vec<(&'static str, OwnedFd)>, Error> {
+    let open = |name: &'static str| {
+        fault::point();
+        let map = pinned::open(&pins.maps.join(name));
+        let map = map.ok_or_else(|| Error::new(format!("map {name} has lost its pin at once")));
+        Ok((name, map?))
+    };
+    PINNED.into_iter().map(open).collect()
+}
+
+/// Puts the programs for rare packets where the others find them; `true`: they were not there.
+pub(crate) fn lay_asides(map: &mut Map, ebpf: &Ebpf) -> Result<bool, Error> {
+    let Map::ProgramArray(data) = &*map else {
+        return Err(missing(ASIDES_MAP));
+    };
+    let array = data.fd().as_fd().as_raw_fd();
+    let mut were_missing = false;
     for (index, name) in (0..).zip(ASIDES) {
         let program: &SchedClassifier = ebpf
             .program(name)
@@ -214,11 +265,33 @@ fn lay_asides(ebpf: &mut Ebpf) -> Result<Map, Error> {
         let fd = program
             .fd()
             .step(format_args!("cannot use program {name}"))?;
-        places
-            .set(index, fd, 0)
-            .step(format_args!("cannot put program {name} into map {MAP}"))?;
+        let ours: Option<u32> = pinned::told(fd.as_fd(), "prog_id:");
+        if ours.is_some() && ours == laid(array, index) {
+            continue;
+        }
+        were_missing = true;
+        let mut places: ProgramArray<&mut MapData> =
+            (&mut *map).try_into().step("cannot use map asides")?;
+        places.set(index, fd, 0).step(format_args!(
+            "cannot put program {name} into map {ASIDES_MAP}"
+        ))?;
+        fault::point();
     }
-    Ok(map)
+    Ok(were_missing)
+}
+
+/// Id of the program in a place of a program array.
+fn laid(array: libc::c_int, index: u32) -> Option<u32> {
+    const LOOKUP: libc::c_int = 1;
+    let mut id = 0u32;
+    let mut attributes = [
+        u64::from(array.cast_unsigned()),
+        (&raw const index).expose_provenance() as u64,
+        (&raw mut id).expose_provenance() as u64,
+        0,
+    ];
+    let _zero = bpf(LOOKUP, &mut attributes).ok()?;
+    Some(id)
 }
 
 /// Hands what the programs log to the `log` crate, from a thread that lives as long as the process.

@@ -13,6 +13,7 @@ use tidegate_abi::{
 use crate::{
     DataPath,
     error::{Error, Step as _},
+    fault,
     load::missing,
 };
 
@@ -55,7 +56,9 @@ impl DataPath {
             Some(value) => map.insert(&Raw(*key), &Raw(*value), 0),
             None => present(map.remove(&Raw(*key))),
         };
-        result.step(format_args!("cannot write to map {name}"))
+        result.step(format_args!("cannot write to map {name}"))?;
+        fault::point();
+        Ok(())
     }
 
     /// Sets an entry of an array.
@@ -63,7 +66,9 @@ impl DataPath {
         let map = self.ebpf.map_mut(name).ok_or_else(|| missing(name))?;
         let mut map: Array<&mut MapData, Raw<V>> = map.try_into().step(failed(name))?;
         map.set(index, &Raw(*value), 0)
-            .step(format_args!("cannot write to map {name}"))
+            .step(format_args!("cannot write to map {name}"))?;
+        fault::point();
+        Ok(())
     }
 
     /// Writes the node's settings.
@@ -205,6 +210,30 @@ impl DataPath {
         let used = map.keys().filter(Result::is_ok).count();
         Ok((name.to_owned(), u32::try_from(used).ok(), capacity))
     }
+}
+
+/// All backends by id; unused entries at the end are cut off.
+pub(crate) fn used_backends<A, M>(map: &Array<M, Raw<Backend<A>>>) -> Result<Vec<Backend<A>>, Error>
+where
+    A: Address,
+    M: std::borrow::Borrow<MapData>,
+    Backend<A>: bytemuck::Pod + Default + PartialEq,
+{
+    let mut backends = Vec::new();
+    let mut used = 0;
+    // Ids are handed out from the bottom, so a long run of unused ones is the end.
+    const GAP: usize = 4096;
+    for index in 0..map.len() {
+        let backend = map.get(&index, 0).step("cannot read a map of backends")?.0;
+        backends.push(backend);
+        if backend != Backend::default() {
+            used = backends.len();
+        } else if backends.len() - used > GAP {
+            break;
+        }
+    }
+    backends.truncate(used);
+    Ok(backends)
 }
 
 /// What was to be removed may be gone already.

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use tidegate_abi::ABI_VERSION;
-
 /// The object that the build script made.
 pub(crate) static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tidegate-ebpf"));
@@ -29,6 +27,9 @@ pub(crate) const ASK: &str = "tc_ask";
 
 /// The programs that the others hand rare packets to, by their place in the map `asides`.
 pub(crate) const ASIDES: [&str; 2] = ["tc_aside4", "tc_aside6"];
+
+/// That map. Programs of one version must not reach those of another through it: versions never share it.
+pub(crate) const ASIDES_MAP: &str = "asides";
 
 /// The program at egress.
 pub(crate) const HOST: &str = "tc_host";
@@ -69,24 +70,39 @@ pub(crate) const PINNED: [&str; 24] = [
     "backend_traffic4",
     "backend_traffic6",
     "event_filter",
-    "asides",
+    ASIDES_MAP,
     "events",
 ];
 
-/// Where the pins of this version are: `<bpffs>/v1/{maps,links}`.
+/// Where the pins of a version are: `<bpffs>/v1/{maps,links}`.
+#[derive(Clone, Debug)]
 pub(crate) struct Pins {
+    pub(crate) version: u32,
     pub(crate) root: PathBuf,
     pub(crate) maps: PathBuf,
     pub(crate) links: PathBuf,
 }
 
 impl Pins {
-    pub(crate) fn below(bpffs: &Path) -> Self {
-        let root = bpffs.join(format!("v{ABI_VERSION}"));
+    pub(crate) fn below(bpffs: &Path, version: u32) -> Self {
+        let root = bpffs.join(format!("v{version}"));
         Self {
+            version,
             maps: root.join("maps"),
             links: root.join("links"),
             root,
         }
+    }
+
+    /// Those of all versions that left some, the newest first.
+    pub(crate) fn all_below(bpffs: &Path) -> Vec<Self> {
+        let entries = std::fs::read_dir(bpffs).into_iter().flatten();
+        let name = |entry: std::fs::DirEntry| entry.file_name().into_string().ok();
+        let mut versions: Vec<u32> = entries
+            .filter_map(|entry| name(entry.ok()?)?.strip_prefix('v')?.parse().ok())
+            .collect();
+        versions.sort_unstable_by(|a, b| b.cmp(a));
+        let pins = versions.into_iter().map(|it| Self::below(bpffs, it));
+        pins.collect()
     }
 }

@@ -8,11 +8,13 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::MetadataExt as _,
+    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
 
-use crate::{DataPath, host, object::Pins};
+use tidegate_abi::ABI_VERSION;
+
+use crate::{DataPath, host, object::Pins, pinned};
 
 /// Directories deeper than this are nobody's pins.
 const DEEPEST: usize = 6;
@@ -36,7 +38,7 @@ pub fn others(bpffs: &Path) -> Vec<Other> {
     let devices = devices
         .iter()
         .map(|device| (device.name().to_string_lossy().into_owned(), device.index()));
-    at(&Pins::below(bpffs).root, devices)
+    at(&Pins::below(bpffs, ABI_VERSION).root, devices)
 }
 
 impl DataPath {
@@ -85,7 +87,7 @@ fn links_of_others(own: &Path) -> BTreeMap<u32, PathBuf> {
         };
         for entry in fs::read_dir(&links).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with("tc-")
-                && let Some(id) = host::link_id(&entry.path())
+                && let Some(id) = link_id(&entry.path())
             {
                 found.insert(id, version.to_owned());
             }
@@ -131,4 +133,9 @@ fn is_version(directory: &Path) -> bool {
     let name = directory.file_name().unwrap_or_default().to_string_lossy();
     name.strip_prefix('v')
         .is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
+/// Number of the link behind a pin.
+fn link_id(pin: &Path) -> Option<u32> {
+    pinned::told(pinned::open(pin)?.as_fd(), "link_id:")
 }

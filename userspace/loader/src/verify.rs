@@ -23,7 +23,7 @@ pub fn verify_each(
     mut tell: impl FnMut(&'static str, Verified),
 ) -> Result<(), Error> {
     host::prepare_bpffs(&options.bpffs)?;
-    let pins = Pins::below(&options.bpffs);
+    let pins = Pins::below(&options.bpffs, tidegate_abi::ABI_VERSION);
     for directory in [&pins.maps, &pins.links] {
         std::fs::create_dir_all(directory)
             .step(format_args!("cannot create {}", directory.display()))?;

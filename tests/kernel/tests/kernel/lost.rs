@@ -1,52 +1,80 @@
 //! Programs that somebody else takes away are noticed and put back (rule 5.1.11).
 
-use std::{
-    fs,
-    thread::sleep,
-    time::{Duration, Instant},
-};
-
-use anyhow::{Result, ensure};
-use tidegate_loader::{Attach, DataPath, Role};
+use anyhow::{Context as _, Result, ensure};
+use tidegate_loader::{Attach, Role};
+use tidegate_rig::XdpPass;
 
 use crate::{
     says::{self, TCX_INGRESS},
     stage::{DEVICE, Stage},
 };
 
-/// Removes a pin; nobody else holds the link, so the kernel detaches it.
-fn take_away(stage: &Stage, link: &str) -> Result<()> {
-    Ok(fs::remove_file(stage.pins.join("v1/links").join(link))?)
-}
-
-/// The kernel frees a link a moment after its last user has gone, and refuses the same program until then.
-fn attach_again(stage: &Stage, data_path: &mut DataPath) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        match stage.attach(data_path, Role::Uplink, Attach::Xdp) {
-            Ok(_) => return Ok(()),
-            Err(error) if Instant::now() > deadline => return Err(error),
-            Err(_) => sleep(Duration::from_millis(20)),
-        }
-    }
-}
-
 #[test]
-fn rule_5_1_11_a_program_whose_link_is_gone_is_noticed_and_attached_again() -> Result<()> {
+fn rule_5_1_11_a_program_that_somebody_detaches_is_noticed_and_attached_again() -> Result<()> {
     let stage = Stage::new()?;
     let mut data_path = stage.load()?;
     stage.attach(&mut data_path, Role::Uplink, Attach::Xdp)?;
     ensure!(data_path.lost_devices().is_empty(), "all is there");
     let index = stage.index()?;
     for link in [format!("tc-{index}"), format!("xdp-{index}")] {
-        take_away(&stage, &link)?;
+        says::detach(&stage.link_pin(&link))?;
         ensure!(data_path.lost_devices() == [DEVICE], "{link}");
-        attach_again(&stage, &mut data_path)?;
+        let _restored = data_path.restore_pins()?;
+        ensure!(
+            data_path.lost_devices() == [DEVICE],
+            "{link} has a pin only"
+        );
+        stage.attach(&mut data_path, Role::Uplink, Attach::Xdp)?;
         ensure!(data_path.lost_devices().is_empty(), "{link} is back");
         ensure!(stage.links()?.contains(&link), "{:?}", stage.links()?);
     }
     let here = stage.node.run(|| says::programs_at(index, TCX_INGRESS))?;
     ensure!(here.len() == 1, "{here:?}");
+    Ok(())
+}
+
+#[test]
+fn rule_5_1_11_a_program_that_somebody_puts_into_our_link_is_noticed_and_replaced() -> Result<()> {
+    let stage = Stage::new()?;
+    let mut data_path = stage.load()?;
+    stage.attach(&mut data_path, Role::Uplink, Attach::Xdp)?;
+    let ours = stage.link("xdp")?.program;
+    // Somebody else's program of the same kind: another load of ours.
+    let elsewhere = Stage::new()?;
+    let mut other = elsewhere.load()?;
+    elsewhere.attach(&mut other, Role::Uplink, Attach::Xdp)?;
+    let theirs = elsewhere.link("xdp")?.program;
+    let index = stage.index()?;
+    says::replace(&stage.link_pin(&format!("xdp-{index}")), theirs)?;
+    ensure!(stage.link("xdp")?.program == theirs, "it did not work");
+    ensure!(data_path.lost_devices() == [DEVICE], "not noticed");
+    stage.attach(&mut data_path, Role::Uplink, Attach::Xdp)?;
+    ensure!(
+        stage.link("xdp")?.program == ours,
+        "{:?}",
+        stage.link("xdp")?
+    );
+    ensure!(data_path.lost_devices().is_empty(), "not put back");
+    Ok(())
+}
+
+#[test]
+fn rule_5_1_11_a_device_whose_xdp_place_somebody_has_taken_is_served_by_tc() -> Result<()> {
+    let stage = Stage::new()?;
+    let mut data_path = stage.load()?;
+    stage.attach(&mut data_path, Role::Uplink, Attach::Xdp)?;
+    let index = stage.index()?;
+    says::detach(&stage.link_pin(&format!("xdp-{index}")))?;
+    let _theirs = XdpPass::attach(&stage.node, DEVICE)?;
+    ensure!(data_path.lost_devices() == [DEVICE], "not noticed");
+    let refused = stage.attach(&mut data_path, Role::Uplink, Attach::Xdp);
+    let error = refused.err().context("two XDP programs")?.to_string();
+    ensure!(
+        error.contains(DEVICE) && error.lines().count() == 1,
+        "{error}"
+    );
+    let here = stage.node.run(|| says::programs_at(index, TCX_INGRESS))?;
+    ensure!(here.len() == 1, "tc is not there: {here:?}");
     Ok(())
 }
 

@@ -10,6 +10,8 @@ mod verify;
 mod attach;
 mod again;
 mod lost;
+mod pins;
+mod versions;
 mod cgroup;
 mod maps;
 mod clients;

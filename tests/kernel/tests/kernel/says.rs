@@ -15,11 +15,15 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
+const MAP_LOOKUP: libc::c_int = 1;
+const MAP_DELETE: libc::c_int = 3;
 const OBJ_GET: libc::c_int = 7;
 const PROG_GET_FD_BY_ID: libc::c_int = 13;
 const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const PROG_QUERY: libc::c_int = 16;
+const LINK_UPDATE: libc::c_int = 29;
 const LINK_GET_FD_BY_ID: libc::c_int = 30;
+const LINK_DETACH: libc::c_int = 34;
 
 /// `BPF_TCX_INGRESS` and `BPF_TCX_EGRESS`.
 pub(crate) const TCX_INGRESS: u32 = 46;
@@ -39,9 +43,7 @@ pub(crate) struct Link {
 
 /// The link behind a pin.
 pub(crate) fn link_at(pin: &Path) -> Result<Link> {
-    let path = CString::new(pin.as_os_str().as_bytes())?;
-    let fd = bpf(OBJ_GET, &[path.as_ptr().addr() as u64])
-        .with_context(|| format!("nothing is pinned at {}", pin.display()))?;
+    let fd = get(pin)?;
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))?;
     let facts: HashMap<&str, &str> = text
         .lines()
@@ -55,6 +57,58 @@ pub(crate) fn link_at(pin: &Path) -> Result<Link> {
         program: number("prog_id").context("a link without program")?,
         device: number("ifindex"),
     })
+}
+
+/// Detaches the link behind a pin, as `bpftool link detach` does.
+pub(crate) fn detach(pin: &Path) -> Result<()> {
+    let link = get(pin)?;
+    let fd = u64::from(link.as_raw_fd().cast_unsigned());
+    call(LINK_DETACH, &mut [fd]).context("cannot detach")?;
+    Ok(())
+}
+
+/// Puts another program into the link behind a pin.
+pub(crate) fn replace(pin: &Path, program: u32) -> Result<()> {
+    let link = get(pin)?;
+    let program = bpf(PROG_GET_FD_BY_ID, &[u64::from(program)])?;
+    let fd = |fd: &OwnedFd| u64::from(fd.as_raw_fd().cast_unsigned());
+    call(LINK_UPDATE, &mut [fd(&link) | fd(&program) << 32, 0]).context("cannot replace")?;
+    Ok(())
+}
+
+/// Id of the map behind a pin.
+pub(crate) fn map_at(pin: &Path) -> Result<u32> {
+    let map = get(pin)?;
+    let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", map.as_raw_fd()))?;
+    let id = text.lines().find_map(|line| line.strip_prefix("map_id:"));
+    Ok(id.context("not a map")?.trim().parse()?)
+}
+
+/// Ids of the programs in a program array of two.
+pub(crate) fn programs_in(pin: &Path) -> Result<[Option<u32>; 2]> {
+    let map = get(pin)?;
+    Ok([0_u32, 1].map(|key| {
+        let mut id = 0_u32;
+        let (key, value) = ((&raw const key).addr(), (&raw mut id).addr());
+        let fd = u64::from(map.as_raw_fd().cast_unsigned());
+        let found = call(MAP_LOOKUP, &mut [fd, key as u64, value as u64, 0]);
+        // The kernel has written there, which the compiler cannot know.
+        found.ok().map(|_zero| std::hint::black_box(id))
+    }))
+}
+
+/// Removes an entry of a map with numbers for keys.
+pub(crate) fn clear(pin: &Path, key: u32) -> Result<()> {
+    let map = get(pin)?;
+    let fd = u64::from(map.as_raw_fd().cast_unsigned());
+    call(MAP_DELETE, &mut [fd, (&raw const key).addr() as u64, 0]).context("cannot delete")?;
+    Ok(())
+}
+
+fn get(pin: &Path) -> Result<OwnedFd> {
+    let path = CString::new(pin.as_os_str().as_bytes())?;
+    bpf(OBJ_GET, &[path.as_ptr().addr() as u64])
+        .with_context(|| format!("nothing is pinned at {}", pin.display()))
 }
 
 /// Waits until a link is gone.

@@ -1,6 +1,6 @@
 //! A namespace with an uplink, a directory of pins, and a data path between them.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use tidegate_loader::{Attach, Attached, DataPath, Options, Role};
@@ -87,6 +87,11 @@ impl Stage {
         }
         names.sort();
         Ok(names)
+    }
+
+    /// Where a link is pinned.
+    pub(crate) fn link_pin(&self, name: &str) -> PathBuf {
+        self.pins.join("v1/links").join(name)
     }
 
     /// The one pinned link that the kernel says is of this kind, whatever its pin is called.

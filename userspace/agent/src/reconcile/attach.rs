@@ -15,6 +15,8 @@ use crate::{
 
 const NO_UPLINK: &str = "no device is the uplink, so clients outside this node are not served: give the node a default route, or name devices with --uplink";
 
+const WAITS: &str = "another version of the maps serves here until ours are complete";
+
 /// By interface index.
 #[derive(Debug, Default)]
 pub(super) struct Attachments {
@@ -58,8 +60,14 @@ impl Attachments {
         }
     }
 
-    /// Makes the attachments match what is wanted.
-    pub(super) fn sync<K: Kernel>(&mut self, kernel: &mut K, facts: &Facts, attach: Attach) {
+    /// Makes the attachments match what is wanted. `None`: tells the data path about the devices, and attaches
+    /// to none of them yet.
+    pub(super) fn sync<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        facts: &Facts,
+        attach: Option<Attach>,
+    ) {
         self.sync_devices(kernel, &facts.devices, attach);
         self.sync_masters(kernel, facts);
     }
@@ -89,7 +97,7 @@ impl Attachments {
         &mut self,
         kernel: &mut K,
         wanted: &BTreeMap<u32, Wanted>,
-        attach: Attach,
+        attach: Option<Attach>,
     ) {
         // First away with what is gone: a new device may have taken its name.
         let fits = |index: &u32, held: &Attachment| {
@@ -140,7 +148,7 @@ impl Attachments {
     /// One line for each device that could not be attached, and one when there is no uplink.
     pub(super) fn failures(&self) -> Vec<String> {
         let failed = self.devices.values().filter_map(|held| {
-            let reason = held.outcome.as_ref().err()?;
+            let reason = held.outcome.as_ref().err().filter(|it| *it != WAITS)?;
             Some(format!("device {}: {reason}", held.name))
         });
         let has_uplink = self.devices.values().any(|held| held.role == Role::Uplink);
@@ -168,7 +176,12 @@ impl Attachments {
     }
 }
 
-fn attach_one<K: Kernel>(kernel: &mut K, it: &Wanted, attach: Attach) -> Result<Attached, String> {
+fn attach_one<K: Kernel>(
+    kernel: &mut K,
+    it: &Wanted,
+    attach: Option<Attach>,
+) -> Result<Attached, String> {
+    let attach = attach.ok_or_else(|| WAITS.to_owned())?;
     let attached = kernel
         .attach_device(&it.name, it.role, attach)
         .map_err(|error| error.to_string())?;

@@ -24,6 +24,8 @@ pub(super) enum Place {
     Devices,
     /// Other tidegates at the same devices.
     Beside,
+    /// Pins that cannot be made again.
+    Pins,
     /// Service ranges that cannot be told to the data path.
     Ranges,
     /// Ports for health checks that cannot be opened.

@@ -1,5 +1,6 @@
 mod declared;
 mod counting;
+mod crashes;
 mod fake;
 mod health;
 

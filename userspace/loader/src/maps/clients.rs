@@ -10,6 +10,7 @@ use super::{Raw, failed, of, present};
 use crate::{
     DataPath,
     error::{Error, Step as _},
+    fault,
     load::missing,
 };
 
@@ -40,7 +41,9 @@ impl DataPath {
         } else {
             present(map.remove(&key))
         };
-        result.step(format_args!("cannot write to map {name}"))
+        result.step(format_args!("cannot write to map {name}"))?;
+        fault::point();
+        Ok(())
     }
 
     /// Whom the service ports let in.

@@ -15,6 +15,7 @@ use crate::{
     DataPath,
     batch::{self, Walk},
     error::{Error, Step as _},
+    fault,
     load::missing,
 };
 
@@ -191,8 +192,8 @@ impl DataPath {
         K: bytemuck::Pod,
         V: bytemuck::Pod,
     {
-        // Nothing is gained by one.
-        if keys.len() < 2 {
+        // Nothing is gained by one; and a test may want to see a death between any two.
+        if keys.len() < 2 || fault::is_armed() {
             return Ok(0);
         }
         let (count, map) = (count(keys), self.data(name)?.fd().as_fd());
@@ -207,7 +208,7 @@ impl DataPath {
     /// Removes entries; how many of them need not be looked at any more.
     fn delete_many<K: bytemuck::Pod>(&self, name: &str, keys: &[K]) -> Result<usize, Error> {
         let mut done = 0;
-        while done + 1 < keys.len() {
+        while done + 1 < keys.len() && !fault::is_armed() {
             let left = &keys[done..];
             let map = self.data(name)?.fd().as_fd();
             match batch::delete(map, bytemuck::cast_slice(left), count(left)) {

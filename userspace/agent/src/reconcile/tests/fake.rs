@@ -38,6 +38,12 @@ pub(super) struct State {
     pub(super) stubborn: Vec<String>,
     /// How many more writes of frontends fail.
     pub(super) failures: u32,
+    /// How many more changes are made before the agent is dead; `None`: it lives.
+    pub(super) fuel: Option<u32>,
+    /// How many changes were made.
+    pub(super) changes: u32,
+    /// Another version of the maps, whose programs serve.
+    pub(super) predecessor: Option<u32>,
 }
 
 /// Shared with the test, as pinned maps are shared by agents.
@@ -59,6 +65,18 @@ impl<A> Default for Half<A> {
 impl Fake {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
+    }
+
+    /// To be called before each change: whether there will be one.
+    fn step(&self, what: &str) -> Result<(), Error> {
+        let mut state = self.state();
+        match &mut state.fuel {
+            Some(0) => return Err(refused(what)),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        state.changes += 1;
+        Ok(())
     }
 }
 
@@ -86,6 +104,7 @@ impl Kernel for Fake {
         false
     }
     fn attach_device(&mut self, name: &str, role: Role, _: Attach) -> Result<Attached, Error> {
+        self.step("device")?;
         if self
             .state()
             .stubborn
@@ -101,6 +120,7 @@ impl Kernel for Fake {
         })
     }
     fn detach_device(&mut self, name: &str) -> Result<(), Error> {
+        self.step("device")?;
         self.state().attached.remove(name);
         Ok(())
     }
@@ -116,15 +136,31 @@ impl Kernel for Fake {
     fn repair_cgroup(&mut self) -> Result<bool, Error> {
         Ok(false)
     }
+    fn restore_pins(&mut self) -> Result<Vec<String>, Error> {
+        Ok(Vec::new())
+    }
+    fn predecessor(&self) -> Option<u32> {
+        self.state().predecessor
+    }
+    fn attach_hooks(&mut self) -> Result<(), Error> {
+        self.step("hooks")
+    }
+    fn retire_others(&mut self) -> Result<(), Error> {
+        self.state().predecessor = None;
+        self.step("retire")
+    }
     fn set_host_backends(&mut self, wanted: bool) -> Result<(), Error> {
+        self.step("device")?;
         self.state().host_backends = wanted;
         Ok(())
     }
     fn set_settings(&mut self, settings: &Settings) -> Result<(), Error> {
+        self.step("map")?;
         self.state().settings = Some(*settings);
         Ok(())
     }
     fn set_device(&mut self, index: u32, device: Option<Device>) -> Result<(), Error> {
+        self.step("map")?;
         let devices = &mut self.state().devices;
         match device {
             Some(device) => devices.insert(index, device),
@@ -136,11 +172,13 @@ impl Kernel for Fake {
         Ok(self.state().devices.clone().into_iter().collect())
     }
     fn set_tables(&mut self, tables: &[(u32, &[BackendId])]) -> Result<(), Error> {
-        let slots = &mut self.state().slots;
         for (start, ids) in tables {
-            let (start, end) = (*start as usize, *start as usize + ids.len());
-            slots.resize(slots.len().max(end), BackendId::default());
-            slots[start..end].copy_from_slice(ids);
+            for (index, id) in (*start as usize..).zip(*ids) {
+                self.step("map")?;
+                let slots = &mut self.state().slots;
+                slots.resize(slots.len().max(index + 1), BackendId::default());
+                slots[index] = *id;
+            }
         }
         Ok(())
     }
@@ -154,6 +192,7 @@ impl Kernel for Fake {
             .collect())
     }
     fn clear_service_traffic(&mut self, id: u32) -> Result<(), Error> {
+        self.step("map")?;
         self.state().cleared.push(id);
         Ok(())
     }
@@ -172,6 +211,7 @@ macro_rules! maps {
     ($family:ty, $half:ident) => {
         impl Maps<$family> for Fake {
             fn set_local_pod(&mut self, addr: $family, pod: Option<LocalPod>) -> Result<(), Error> {
+                self.step("map")?;
                 let pods = &mut self.state().$half.pods;
                 match pod {
                     Some(pod) => pods.insert(addr, pod),
@@ -183,16 +223,18 @@ macro_rules! maps {
                 &mut self,
                 entries: &[(FrontendKey<$family>, Frontend)],
             ) -> Result<(), Error> {
-                let mut state = self.state();
                 for (key, value) in entries {
+                    self.step("map")?;
+                    let mut state = self.state();
                     state.refuse()?;
                     state.$half.frontends.insert(*key, *value);
                 }
                 Ok(())
             }
             fn remove_frontends(&mut self, keys: &[FrontendKey<$family>]) -> Result<(), Error> {
-                let mut state = self.state();
                 for key in keys {
+                    self.step("map")?;
+                    let mut state = self.state();
                     state.refuse()?;
                     state.$half.frontends.remove(key);
                 }
@@ -202,8 +244,9 @@ macro_rules! maps {
                 &mut self,
                 entries: &[(BackendId, Backend<$family>)],
             ) -> Result<(), Error> {
-                let backends = &mut self.state().$half.backends;
                 for (id, value) in entries {
+                    self.step("map")?;
+                    let backends = &mut self.state().$half.backends;
                     let index = id.0 as usize;
                     backends.resize(backends.len().max(index + 1), Backend::default());
                     backends[index] = *value;
@@ -215,6 +258,7 @@ macro_rules! maps {
                 key: SourceRangeKey<$family>,
                 admitted: bool,
             ) -> Result<(), Error> {
+                self.step("map")?;
                 let ranges = &mut self.state().$half.source_ranges;
                 if admitted {
                     ranges.insert(key);
@@ -239,6 +283,7 @@ macro_rules! maps {
                 Ok(self.state().$half.flows.clone().into_iter().collect())
             }
             fn remove_flows(&mut self, keys: &[FlowKey<$family>]) -> Result<(), Error> {
+                self.step("map")?;
                 self.state()
                     .$half
                     .flows
