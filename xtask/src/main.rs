@@ -7,6 +7,7 @@ mod test;
 mod fuzz;
 mod verify;
 mod vm;
+mod bench;
 mod demo;
 mod lint;
 mod dist;
@@ -39,6 +40,8 @@ enum Command {
     Verify(verify::Options),
     /// Boot other kernels in virtual machines, run the tests of the kernel side in each, and print a table
     Vm(vm::Options),
+    /// Measure what a packet and a connection cost, with tidegate and without; needs root
+    Bench(bench::Options),
     /// Show a client reach pods through a Service, on two machines made of namespaces; needs root
     Demo,
     /// Check formatting and clippy's lints
@@ -68,6 +71,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Fuzz(options) => fuzz::run(options),
         Command::Verify(options) => verify::run(options),
         Command::Vm(options) => vm::run(options),
+        Command::Bench(options) => bench::run(options),
         Command::Demo => demo::run(),
         Command::Lint => lint::run(),
         Command::Dist => dist::run(),

@@ -5,7 +5,7 @@ mod again;
 mod flows;
 mod lab;
 
-pub use lab::with_kernel;
+pub use lab::{with_kernel, with_kernel_of};
 
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;

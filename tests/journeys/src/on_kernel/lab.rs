@@ -25,9 +25,17 @@ const FLOWS: u32 = 1 << 17;
 /// # Panics
 /// When they cannot be loaded, which needs root; and when `work` panics.
 pub fn with_kernel<T: Send>(work: impl FnOnce(&mut KernelMachine) -> T + Send) -> T {
+    with_kernel_of(FLOWS, work)
+}
+
+/// The same with flow maps of this size, if these are the first programs that this process loads.
+///
+/// # Panics
+/// As [`with_kernel`].
+pub fn with_kernel_of<T: Send>(flows: u32, work: impl FnOnce(&mut KernelMachine) -> T + Send) -> T {
     static LAB: OnceLock<Result<(File, Mutex<KernelMachine>), String>> = OnceLock::new();
     let lab = LAB.get_or_init(|| {
-        let opened = on_a_thread(open).map_err(|error| format!("{error:#}"));
+        let opened = on_a_thread(|| open(flows)).map_err(|error| format!("{error:#}"));
         opened.map(|(ns, machine)| (ns, Mutex::new(machine)))
     });
     let (ns, machine) = match lab {
@@ -52,7 +60,7 @@ fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-fn open() -> Result<(File, KernelMachine)> {
+fn open(flows: u32) -> Result<(File, KernelMachine)> {
     ensure!(tidegate_rig::is_root(), "it needs root");
     unshare(CloneFlags::CLONE_NEWNET).context("cannot make a network namespace")?;
     let ns = File::open("/proc/thread-self/ns/net").context("cannot open the namespace")?;
@@ -60,7 +68,7 @@ fn open() -> Result<(File, KernelMachine)> {
     let pins = tidegate_rig::Pins::new()?;
     let options = Options {
         bpffs: pins.to_path_buf(),
-        flows: FLOWS,
+        flows,
         traffic: tidegate_abi::maps::TRAFFIC_MAX,
     };
     let data_path = DataPath::load(&options).context("cannot load the programs")?;

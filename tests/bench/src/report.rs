@@ -1,0 +1,63 @@
+//! What was measured: a table for people, JSON for programs.
+
+use serde::Serialize;
+
+/// One measurement.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) section: &'static str,
+    pub(crate) what: Vec<String>,
+    pub(crate) value: f64,
+    pub(crate) unit: &'static str,
+    /// What it is compared with, in the same unit and run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) baseline: Option<f64>,
+}
+
+impl Row {
+    pub(crate) fn rate(
+        section: &'static str,
+        what: Vec<String>,
+        value: f64,
+        unit: &'static str,
+    ) -> Self {
+        Self {
+            section,
+            what,
+            value,
+            unit,
+            baseline: None,
+        }
+    }
+
+    pub(crate) fn program(what: &[String], ns: f64, driver: f64) -> Self {
+        Self {
+            section: "program",
+            what: what.to_vec(),
+            value: ns,
+            unit: "ns",
+            baseline: Some(driver),
+        }
+    }
+}
+
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Report {
+    /// Notes a measurement, and shows it at once: a run is long.
+    pub(crate) fn add(&mut self, row: Row) {
+        println!(
+            "{:<10} {:<60} {:>10.2} {} {}",
+            row.section,
+            row.what.join(" "),
+            row.value,
+            row.unit,
+            row.baseline
+                .map_or(String::new(), |it| format!("(driver {it:.1})"))
+        );
+        self.rows.push(row);
+    }
+}
