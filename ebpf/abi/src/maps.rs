@@ -24,6 +24,8 @@ pub const SLOTS: &str = "slots";
 pub const DEVICES: &str = "devices";
 /// The node's settings, one entry.
 pub const SETTINGS: &str = "settings";
+/// How often routes, neighbours or devices have changed, one entry; 0: next hops are not to be remembered.
+pub const ROUTE_EPOCH: &str = "route_epoch";
 /// Packets and bytes by reason, per CPU.
 pub const COUNTERS: &str = "counters";
 /// Packets, bytes and flows by service port, per CPU.

@@ -14,6 +14,7 @@
 mod maps;
 mod packet;
 mod tables;
+mod hops;
 mod world;
 mod account;
 mod apart;

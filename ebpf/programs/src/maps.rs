@@ -12,6 +12,8 @@ use tidegate_abi::{
 };
 use tidegate_datapath::Work;
 
+use crate::hops::{HOPS, Hop, VIA_WORDS};
+
 macro_rules! declare {
     ($($symbol:literal $name:ident: $kind:ty = $max:expr, $flags:expr;)+) => {$(
         #[map(name = $symbol)]
@@ -80,6 +82,21 @@ pub(crate) static OWN_FLOW6: PerCpuArray<Flow<Ip6>> = PerCpuArray::with_max_entr
 /// The parameters of a routing lookup: 64 bytes that the stack can do without.
 #[map(name = "route")]
 pub(crate) static ROUTE: PerCpuArray<bpf_fib_lookup> = PerCpuArray::with_max_entries(1, 0);
+
+/// Next hops that were found lately, see [`crate::hops`].
+#[map(name = "hops4")]
+pub(crate) static HOPS4: PerCpuArray<Hop<Ip4>> = PerCpuArray::with_max_entries(HOPS, 0);
+/// The same for IPv6.
+#[map(name = "hops6")]
+pub(crate) static HOPS6: PerCpuArray<Hop<Ip6>> = PerCpuArray::with_max_entries(HOPS, 0);
+
+/// By which neighbour the packet in hand leaves: `bpf_redir_neigh`.
+#[map(name = "via")]
+pub(crate) static VIA: PerCpuArray<[u32; VIA_WORDS]> = PerCpuArray::with_max_entries(1, 0);
+
+/// How often routes have changed, see [`crate::hops`].
+#[map(name = "route_epoch")]
+pub(crate) static ROUTE_EPOCH: Array<u32> = Array::with_max_entries(1, 0);
 
 /// The programs of [`crate::aside`], by family. Pinned: an array that only an agent holds is emptied when the
 /// agent ends.

@@ -4,7 +4,7 @@ use core::ptr;
 
 use aya_ebpf::{
     EbpfContext as _,
-    bindings::__sk_buff,
+    bindings::{__sk_buff, bpf_redir_neigh},
     helpers::generated::{
         bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer, bpf_skb_change_type, bpf_skb_vlan_pop,
     },
@@ -25,6 +25,7 @@ use crate::{
     account,
     apart::{self, parts},
     aside,
+    maps::VIA,
     packet::{HEADERS, Skb},
     tables::{Family, Maps},
     world::{Kernel, Lookup},
@@ -240,8 +241,13 @@ pub(crate) fn finish(packet: Skb, len: u64, verdict: Verdict) -> i32 {
         }
         Door::Neighbour(target) => {
             untag(skb);
-            // SAFETY: as above; no parameters: the kernel finds the next hop itself.
-            unsafe { bpf_redirect_neigh(target, ptr::null_mut(), 0, 0) as i32 }
+            let (via, size) = match VIA.get_ptr_mut(0) {
+                Some(via) => (via.cast(), size_of::<bpf_redir_neigh>() as i32),
+                // Then the kernel asks its routing table once more.
+                None => (ptr::null_mut(), 0),
+            };
+            // SAFETY: as above; the parameters are what the lookup of this packet's route has left.
+            unsafe { bpf_redirect_neigh(target, via, size, 0) as i32 }
         }
     }
 }

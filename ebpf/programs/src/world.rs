@@ -12,7 +12,10 @@ use aya_ebpf::{
 use tidegate_abi::{Address, FlowKey, Ip4, Ip6, Proto, flow::TICK_SHIFT};
 use tidegate_datapath::{Clock, Route, World};
 
-use crate::maps::{ANSWERS, ROUTE, frozen};
+use crate::{
+    hops::{self, Pair},
+    maps::{ANSWERS, ROUTE, frozen},
+};
 
 /// `bpf_fib_lookup` results (include/uapi/linux/bpf.h).
 const SUCCESS: i32 = 0;
@@ -33,7 +36,7 @@ const CURRENT_NETNS: u64 = u64::MAX;
 pub(crate) struct Kernel(pub(crate) *mut c_void);
 
 /// What the helpers' structures call the addresses of a family.
-pub(crate) trait Lookup: Address {
+pub(crate) trait Lookup: Address + Pair {
     /// Sets family and addresses.
     fn fill_route(params: &mut bpf_fib_lookup, key: &FlowKey<Self>);
     /// Fills a socket tuple and returns its length.
@@ -126,19 +129,39 @@ impl<A: Lookup> World<A> for Kernel {
 
     #[inline(always)]
     fn route(&self, device: u32, key: &FlowKey<A>, len: u32) -> Route {
+        let (at, asked) = (hops::entry(key), [self.tick(), hops::epoch()]);
+        // SAFETY: the entry of this run.
+        let known = at.and_then(|at| unsafe { hops::recall(at, key, device, len, asked) });
+        if let Some(found) = known {
+            return Route::Via {
+                device: found.device,
+                macs: Some(bytes(found.macs)),
+            };
+        }
         let result = ask_fib(self.0, device, len, key);
         let Some(found) = ROUTE.get(0) else {
             return Route::None;
         };
         match result {
-            SUCCESS => Route::Via {
-                device: found.ifindex,
-                macs: Some(macs(found)),
-            },
-            NO_NEIGHBOUR => Route::Via {
-                device: found.ifindex,
-                macs: None,
-            },
+            SUCCESS => {
+                let macs = macs(found);
+                hops::go_via(hops::via(found));
+                if let Some(at) = at {
+                    // SAFETY: as above.
+                    unsafe { hops::remember(at, key, device, asked, found, macs) };
+                }
+                Route::Via {
+                    device: found.ifindex,
+                    macs: Some(bytes(macs)),
+                }
+            }
+            NO_NEIGHBOUR => {
+                hops::go_via(hops::via(found));
+                Route::Via {
+                    device: found.ifindex,
+                    macs: None,
+                }
+            }
             TOO_BIG => Route::TooBig {
                 mtu: mtu(found, len),
             },
@@ -153,12 +176,18 @@ impl<A: Lookup> World<A> for Kernel {
     }
 }
 
-/// The Ethernet addresses that a successful lookup has left behind.
+/// The Ethernet addresses that a successful lookup has left behind, the destination's first.
 #[inline(always)]
-fn macs(found: &bpf_fib_lookup) -> [u8; 12] {
+fn macs(found: &bpf_fib_lookup) -> [u32; 3] {
     // SAFETY: a union of plain integers, which the helper has filled.
     let macs = unsafe { found.__bindgen_anon_6.__bindgen_anon_2 };
-    let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (macs.dmac, macs.smac);
+    let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (macs.smac, macs.dmac);
+    [[g, h, i, j], [k, l, a, b], [c, d, e, f]].map(u32::from_ne_bytes)
+}
+
+#[inline(always)]
+fn bytes(macs: [u32; 3]) -> [u8; 12] {
+    let [[a, b, c, d], [e, f, g, h], [i, j, k, l]] = macs.map(u32::to_ne_bytes);
     [a, b, c, d, e, f, g, h, i, j, k, l]
 }
 

@@ -36,6 +36,8 @@ pub struct KernelMachine {
     backends: u32,
     sockets: Vec<OwnedFd>,
     again: Option<Again>,
+    /// How often the network around it may have changed.
+    epoch: u32,
 }
 
 impl KernelMachine {
@@ -57,7 +59,21 @@ impl KernelMachine {
             .expect("the map of counters can be read")
     }
 
+    /// As the agent does when it hears of other routes or neighbours.
+    pub fn routes_changed(&mut self) {
+        self.epoch += 1;
+        let written = self.data_path.set_route_epoch(self.epoch);
+        written.expect("the epoch of the routes can be written");
+    }
+
+    /// As the agent does where the way of a packet depends on its ports.
+    pub fn routes_are_not_plain(&mut self) {
+        let written = self.data_path.set_route_epoch(0);
+        written.expect("the epoch of the routes can be written");
+    }
+
     fn clear(&mut self) -> Result<()> {
+        self.routes_changed();
         self.sockets.clear();
         self.again = None;
         self.flows.clear()?;

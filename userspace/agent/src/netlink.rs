@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, channel::mpsc::UnboundedReceiver};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{
-    Handle, MulticastGroup, RouteMessageBuilder, packet_core::NetlinkMessage,
+    Handle, IpVersion, MulticastGroup, RouteMessageBuilder, packet_core::NetlinkMessage,
     packet_core::NetlinkPayload, sys::SocketAddr,
 };
 use tidegate_abi::Mac;
@@ -38,6 +38,8 @@ pub(crate) struct Snapshot {
     pub(crate) neighbours: Vec<Neighbour>,
     /// Forwarding databases of all bridges.
     pub(crate) bridged: Vec<Bridged>,
+    /// Grows whenever a packet might go another way than before; 0: that depends on more than its addresses.
+    pub(crate) route_epoch: u32,
 }
 
 /// A network device.
@@ -95,13 +97,16 @@ pub(crate) async fn follow(out: mpsc::Sender<Snapshot>) -> Result<(Snapshot, Joi
         MulticastGroup::Ipv6Ifaddr,
         MulticastGroup::Ipv4Route,
         MulticastGroup::Ipv6Route,
+        MulticastGroup::Ipv4Rule,
+        MulticastGroup::Ipv6Rule,
     ])
     .context(refused)?;
     let (asking, handle, _) = rtnetlink::new_connection().context(refused)?;
     tokio::spawn(listening);
     tokio::spawn(asking);
-    let first = look(&handle).await?;
-    let task = tokio::spawn(run(handle, messages, first.clone(), out));
+    let mut epochs = Epochs::default();
+    let first = look(&handle, &mut epochs).await?;
+    let task = tokio::spawn(run(handle, messages, first.clone(), epochs, out));
     Ok((first, task))
 }
 
@@ -109,11 +114,12 @@ async fn run(
     handle: Handle,
     mut messages: Messages,
     mut last: Snapshot,
+    mut epochs: Epochs,
     out: mpsc::Sender<Snapshot>,
 ) {
     while !out.is_closed() {
-        wait(&mut messages).await;
-        match look(&handle).await {
+        epochs.is_news |= wait(&mut messages).await;
+        match look(&handle, &mut epochs).await {
             Ok(seen) if seen != last => {
                 last = seen.clone();
                 if out.send(seen).await.is_err() {
@@ -129,13 +135,16 @@ async fn run(
     }
 }
 
-/// Returns when a look is worth it.
-async fn wait(messages: &mut Messages) {
+/// Returns when a look is worth it, and whether there is news of other things than neighbours.
+async fn wait(messages: &mut Messages) -> bool {
     let mut gather = match time::timeout(REPAIR, messages.next()).await {
         Ok(Some((message, _))) => patience(&message),
         // The connection ended: dumps still work, so go on with the timer alone.
-        Ok(None) => return time::sleep(REPAIR).await,
-        Err(_elapsed) => return,
+        Ok(None) => {
+            time::sleep(REPAIR).await;
+            return true;
+        }
+        Err(_elapsed) => return true,
     };
     let deadline = time::Instant::now() + gather;
     while let Ok(Some((message, _))) =
@@ -143,6 +152,7 @@ async fn wait(messages: &mut Messages) {
     {
         gather = gather.min(patience(&message));
     }
+    gather < GATHER_NEIGHBOURS
 }
 
 fn patience(message: &NetlinkMessage<RouteNetlinkMessage>) -> Duration {
@@ -155,7 +165,7 @@ fn patience(message: &NetlinkMessage<RouteNetlinkMessage>) -> Duration {
 }
 
 /// Dumps everything.
-async fn look(handle: &Handle) -> Result<Snapshot> {
+async fn look(handle: &Handle, epochs: &mut Epochs) -> Result<Snapshot> {
     let (links, addresses, routes, neighbours) = (
         "cannot list network devices",
         "cannot list addresses",
@@ -174,11 +184,20 @@ async fn look(handle: &Handle) -> Result<Snapshot> {
         found.extend(convert::address(&message));
     }
     seen.addresses = convert::ranked(found);
+    let mut is_plain = true;
+    for version in [IpVersion::V4, IpVersion::V6] {
+        let mut stream = handle.rule().get(version).execute();
+        // A kernel without policy routing answers with an error.
+        while let Ok(Some(message)) = stream.try_next().await {
+            is_plain &= convert::is_by_addresses(&message);
+        }
+    }
     let v4 = RouteMessageBuilder::<std::net::Ipv4Addr>::new().build();
     let v6 = RouteMessageBuilder::<std::net::Ipv6Addr>::new().build();
     for family in [v4, v6] {
         let mut stream = handle.route().get(family).execute();
         while let Some(message) = stream.try_next().await.context(routes)? {
+            is_plain &= convert::is_one_way(&message);
             seen.routes.extend(convert::route(&message));
         }
     }
@@ -195,5 +214,26 @@ async fn look(handle: &Handle) -> Result<Snapshot> {
     while let Ok(Some(message)) = stream.try_next().await {
         seen.bridged.extend(convert::bridged(&message));
     }
+    seen.route_epoch = epochs.next(&seen, is_plain);
     Ok(seen)
+}
+
+/// Numbers the states of the routing table, as far as they are told apart.
+#[derive(Debug, Default)]
+struct Epochs {
+    last: u32,
+    neighbours: Vec<Neighbour>,
+    is_news: bool,
+}
+
+impl Epochs {
+    /// The number for what is seen now.
+    fn next(&mut self, seen: &Snapshot, is_plain: bool) -> u32 {
+        if self.is_news || self.last == 0 || self.neighbours != seen.neighbours {
+            self.last = self.last.wrapping_add(1).max(1);
+            self.neighbours.clone_from(&seen.neighbours);
+            self.is_news = false;
+        }
+        if is_plain { self.last } else { 0 }
+    }
 }

@@ -100,6 +100,8 @@ pub(crate) struct Reconciler<K> {
     service_ranges: ServiceRanges,
     /// As written; `None`: not yet.
     settings: Option<Settings>,
+    /// The same.
+    route_epoch: Option<u32>,
     /// As written.
     pods: BTreeMap<IpAddr, LocalPod>,
     /// The sources or the node changed since the last complete plan.
@@ -163,6 +165,7 @@ impl<K: Kernel> Reconciler<K> {
             handover,
             service_ranges: ServiceRanges::default(),
             settings: None,
+            route_epoch: None,
             pods,
             is_stale: true,
             problems: Problems::default(),
@@ -307,6 +310,10 @@ impl<K: Kernel> Reconciler<K> {
             self.kernel.set_settings(&settings)?;
             self.settings = Some(settings);
         }
+        if self.route_epoch != Some(self.seen.route_epoch) {
+            self.kernel.set_route_epoch(self.seen.route_epoch)?;
+            self.route_epoch = Some(self.seen.route_epoch);
+        }
         self.converge_pods()?;
         if self.has_read_all() && self.is_stale {
             self.sync(begun)?;
@@ -349,7 +356,7 @@ impl<K: Kernel> Reconciler<K> {
         self.fail(error);
         self.answer_waiting(&Err(error.to_string()));
         self.is_stale = true;
-        self.settings = None;
+        (self.settings, self.route_epoch) = (None, None);
         self.journal.failed();
         self.pending.everything = true;
         match apply::image(&self.kernel) {

@@ -76,6 +76,12 @@ impl DataPath {
         self.set(names::SETTINGS, 0, settings)
     }
 
+    /// Says that routes, neighbours or devices have changed, by another number than before; 0: until further notice
+    /// every packet has its route looked up.
+    pub fn set_route_epoch(&mut self, epoch: u32) -> Result<(), Error> {
+        self.set(names::ROUTE_EPOCH, 0, &epoch)
+    }
+
     /// Tells the data path about a device, or that it is gone.
     pub fn set_device(&mut self, index: u32, device: Option<Device>) -> Result<(), Error> {
         self.put(names::DEVICES, &index, device.as_ref())

@@ -83,6 +83,7 @@ fn open(flows: u32) -> Result<(File, KernelMachine)> {
             backends: 0,
             sockets: Vec::new(),
             again: None,
+            epoch: 0,
         },
     ))
 }

@@ -23,6 +23,7 @@ mod fragments;
 mod affinity;
 mod source_ranges;
 mod sockets;
+mod next_hops;
 mod properties;
 mod both_alike;
 mod explain;

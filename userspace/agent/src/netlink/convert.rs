@@ -8,6 +8,7 @@ use netlink_packet_route::{
     link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage},
     neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteType},
+    rule::{RuleAttribute, RuleMessage},
 };
 use tidegate_abi::Mac;
 
@@ -129,6 +130,30 @@ pub(super) fn route(message: &RouteMessage) -> Option<Route> {
         return None;
     }
     (!route.devices.is_empty()).then_some(route)
+}
+
+/// Whether the route leads one way only, so that no hash of ports chooses among several.
+pub(super) fn is_one_way(message: &RouteMessage) -> bool {
+    let has = |is: fn(&RouteAttribute) -> bool| message.attributes.iter().any(is);
+    // Without `net.ipv4.nexthop_compat_mode` a route names its next hops by number only.
+    let is_unknown = has(|it| matches!(it, RouteAttribute::NhId(_)))
+        && !has(|it| matches!(it, RouteAttribute::Oif(_)));
+    !is_unknown && !has(|it| matches!(it, RouteAttribute::MultiPath(_)))
+}
+
+/// Whether the policy rule looks at nothing that two packets from one device between one pair of addresses may
+/// differ in. Marks and types of service do not count: all our lookups have none.
+pub(super) fn is_by_addresses(message: &RuleMessage) -> bool {
+    let mut attributes = message.attributes.iter();
+    !attributes.any(|it| {
+        matches!(
+            it,
+            RuleAttribute::IpProtocol(_)
+                | RuleAttribute::SourcePortRange(_)
+                | RuleAttribute::DestinationPortRange(_)
+                | RuleAttribute::Other(_)
+        )
+    })
 }
 
 pub(super) fn neighbour(message: &NeighbourMessage) -> Option<Neighbour> {

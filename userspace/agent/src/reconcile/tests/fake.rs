@@ -36,6 +36,7 @@ pub(super) struct State {
     pub(super) cleared: Vec<u32>,
     /// Devices that refuse to be attached.
     pub(super) stubborn: Vec<String>,
+    pub(super) route_epoch: u32,
     /// How many more writes of frontends fail.
     pub(super) failures: u32,
     /// How many more changes are made before the agent is dead; `None`: it lives.
@@ -157,6 +158,11 @@ impl Kernel for Fake {
     fn set_settings(&mut self, settings: &Settings) -> Result<(), Error> {
         self.step("map")?;
         self.state().settings = Some(*settings);
+        Ok(())
+    }
+    fn set_route_epoch(&mut self, epoch: u32) -> Result<(), Error> {
+        self.step("map")?;
+        self.state().route_epoch = epoch;
         Ok(())
     }
     fn set_device(&mut self, index: u32, device: Option<Device>) -> Result<(), Error> {
