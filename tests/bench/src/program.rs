@@ -3,7 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context as _, Result, ensure};
-use tidegate_abi::Proto;
+use tidegate_abi::{
+    Proto,
+    frontend::flags::{LOCAL_ONLY, NODE_PORT},
+};
 use tidegate_frames::frame::{Frame, tcp as flag};
 use tidegate_journeys::{
     machine::Machine as _,
@@ -142,7 +145,14 @@ fn measure(case: &Case, machine: &mut KernelMachine, driver: &mut Driver) -> Res
         let before = machine.counters();
         let (ns, code) = driver.run(case.hook, case.device, LEN, ROUND)?;
         with.push(ns);
-        expect(case, code, &before, &machine.counters(), ROUND)?;
+        expect(
+            case.kind,
+            case.hook,
+            code,
+            &before,
+            &machine.counters(),
+            ROUND,
+        )?;
     }
     if case.kind == Kind::New {
         without = vec![driver_alone(case, driver)?];
@@ -165,19 +175,20 @@ fn calm(rounds: &[f64]) -> f64 {
 
 /// Every packet came to what it should: a benchmark of drops would be fast.
 fn expect(
-    case: &Case,
+    kind: Kind,
+    hook: Hook,
     code: u32,
     before: &[tidegate_abi::Counter],
     after: &[tidegate_abi::Counter],
     packets: u32,
 ) -> Result<()> {
     use tidegate_abi::Reason;
-    let reason = match case.kind {
+    let reason = match kind {
         Kind::Known => Reason::KnownFlow,
         Kind::Reply => Reason::KnownReply,
         Kind::New => Reason::NewFlow,
         // XDP counts nothing that it passes.
-        Kind::Stranger if case.hook == Hook::Xdp => return Ok(()),
+        Kind::Stranger if hook == Hook::Xdp => return Ok(()),
         Kind::Stranger => Reason::NotService,
     };
     let at = reason as usize;
@@ -194,19 +205,35 @@ fn expect(
     Ok(())
 }
 
-/// Makes the flow records: the first packet of each flow, then another one.
+/// Makes the flow records: the first packet of each flow, for a pod's answer to TCP also the second, then another one.
 fn open(case: &Case, places: &Places, machine: &KernelMachine, driver: &mut Driver) -> Result<()> {
     // What a pod answers came in by the uplink.
     let (program, device) = match case.kind {
         Kind::Reply => ("tc_uplink", UPLINK),
         _ => (case.program, case.device),
     };
-    let id = machine.data_path().program_id(program)?;
-    for flags in [flag::SYN, flag::ACK] {
-        driver.plan(&plan(case, places, Kind::New, case.tcp.then_some(flags))?)?;
+    let mut steps = vec![(program, device, Kind::New, flag::SYN)];
+    if case.kind == Kind::Reply {
+        steps.push((
+            case.program,
+            case.device,
+            Kind::Reply,
+            flag::SYN | flag::ACK,
+        ));
+    }
+    steps.push((program, device, Kind::New, flag::ACK));
+    for (program, device, kind, flags) in steps {
+        let id = machine.data_path().program_id(program)?;
+        driver.plan(&plan(case, places, kind, case.tcp.then_some(flags))?)?;
         driver.aim(case.hook, Some(id))?;
         driver.rewind()?;
-        let _time: (f64, u32) = driver.run(case.hook, device, LEN, case.flows)?;
+        let before = machine.counters();
+        let (_time, code) = driver.run(case.hook, device, LEN, case.flows)?;
+        if flags == flag::SYN {
+            let after = machine.counters();
+            expect(kind, case.hook, code, &before, &after, case.flows)
+                .context("opening the flows")?;
+        }
     }
     Ok(())
 }
@@ -279,7 +306,13 @@ fn scene(places: &Places, case: &Case) -> tidegate_journeys::scene::Scene {
     } else {
         vec![scene.backend(places.roles.backend)]
     };
-    scene.frontend(places.roles.node_port, proto, 0, &ids);
+    // Replies to masqueraded clients come in by the uplink again, those of a pod to the client itself do not.
+    let flags = if case.kind == Kind::Reply {
+        NODE_PORT | LOCAL_ONLY
+    } else {
+        NODE_PORT
+    };
+    scene.frontend(places.roles.node_port, proto, flags, &ids);
     scene
 }
 
