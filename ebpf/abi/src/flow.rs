@@ -66,6 +66,9 @@ pub mod flags {
     pub const REPLY: u16 = 1;
     /// The source was replaced (masquerade or hairpin).
     pub const MASQUERADE: u16 = 2;
+    /// The client has spoken, was answered, and has spoken again: the record is in `flows4/6`. Without it, it is
+    /// in `opening_flows4/6`.
+    pub const SETTLED: u16 = 4;
 }
 
 wire_struct!(FlowKey<Ip4, Ip6> {

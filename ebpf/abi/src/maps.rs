@@ -4,8 +4,10 @@
 pub const FRONTENDS: [&str; 2] = ["frontends4", "frontends6"];
 /// Backend id to endpoint.
 pub const BACKENDS: [&str; 2] = ["backends4", "backends6"];
-/// Flow records.
+/// Flow records of flows that both sides have confirmed.
 pub const FLOWS: [&str; 2] = ["flows4", "flows6"];
+/// Flow records of all others: a flood of first packets pushes out its like, and nothing else.
+pub const OPENING: [&str; 2] = ["opening_flows4", "opening_flows6"];
 /// Pod address to device.
 pub const LOCAL_PODS: [&str; 2] = ["local_pods4", "local_pods6"];
 /// Last backend of a client.
@@ -42,6 +44,10 @@ pub const SWEEP_MOST: u32 = 16;
 
 /// Default number of flow records of each family (two for each flow); `--flows` sets another.
 pub const FLOWS_MAX: u32 = 1 << 18;
+/// So many records of flows there are for one of a flow that is not confirmed.
+pub const OPENING_SHARE: u32 = 4;
+/// The least number of those.
+pub const OPENING_LEAST: u32 = 1 << 10;
 /// Frontends of each family.
 pub const FRONTENDS_MAX: u32 = 1 << 18;
 /// Backends of each family.
@@ -67,6 +73,16 @@ pub const DEVICES_MAX: u32 = 1 << 12;
 pub const TRAFFIC_MAX: u32 = 1 << 14;
 /// Size of the event ring in bytes: a power of two and a multiple of the page size.
 pub const EVENTS_BYTES: u32 = 1 << 18;
+
+/// How many records of flows that are not confirmed go with `--flows`.
+pub const fn opening(flows: u32) -> u32 {
+    let share = flows / OPENING_SHARE;
+    if share < OPENING_LEAST {
+        OPENING_LEAST
+    } else {
+        share
+    }
+}
 
 /// Maps whose keys or values came to mean something else, and the `ABI_VERSION` that did it. All other maps
 /// are handed over from version to version as they are, with what is in them.

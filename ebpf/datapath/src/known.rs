@@ -32,7 +32,9 @@ where
     let moves = headers.key.proto != Proto::UDP && tcp::moves(headers.tcp_flags);
     // The port of a flow that is over may have been given to another at any moment.
     let doubtful = !flow.is_reply() && tcp::is_over(flow.state);
-    if flow.seen != now || moves || doubtful {
+    // Until it is settled, every packet may settle it.
+    let is_opening = flow.flags & flags::SETTLED == 0;
+    if flow.seen != now || moves || doubtful || is_opening {
         let kept = tables.with_work(headers, |work| {
             work.flow = *flow;
             work.reply_key = flow.opposite(headers.key.proto);
@@ -79,13 +81,18 @@ where
         }
         refresh(tables, entry, work, device, now);
     }
-    if moves && is_ours {
+    if !is_ours {
+        return true;
+    }
+    if moves {
         let forward = if work.flow.is_reply() {
             state
         } else {
             work.flow.state
         };
         advance(tables, work, forward);
+    } else if work.flow.flags & flags::SETTLED == 0 {
+        settle(tables, entry, work, now);
     }
     true
 }
@@ -202,6 +209,33 @@ where
     if replies_to != device {
         make_reply(work, device, now);
         let _recorded: bool = tables.put_flow(&work.reply_key, &work.reply);
+    }
+}
+
+/// Moves a flow to the records that no flood of first packets pushes out, when the client has spoken, was
+/// answered, and speaks again (decision 20).
+#[inline(always)]
+fn settle<A, T>(tables: &T, entry: Entry, work: &mut Work<A>, now: u32)
+where
+    A: Address,
+    T: Tables<A>,
+{
+    if work.flow.is_reply() {
+        if work.flow.state == tcp::NONE {
+            tables.set_flow_state(&work.headers.key, tcp::ANSWERED);
+            tables.set_flow_state(&work.reply_key, tcp::ANSWERED);
+        }
+        return;
+    }
+    if work.flow.state != tcp::OPEN && work.flow.state != tcp::ANSWERED {
+        return;
+    }
+    work.flow.flags |= flags::SETTLED;
+    work.flow.seen = now;
+    make_reply(work, reply_device(tables, entry), now);
+    // The reply first: who takes its tuple for free must find it in one of the two maps.
+    if tables.put_flow(&work.reply_key, &work.reply) {
+        let _recorded: bool = tables.put_flow(&work.headers.key, &work.flow);
     }
 }
 

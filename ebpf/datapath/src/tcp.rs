@@ -31,9 +31,11 @@ pub const CLOSED: u16 = 5;
 /// One side sent RST. A flow on which traffic goes on becomes [`OPEN`] again: the reset may have been
 /// out of window (rule 5.3.4).
 pub const RESET: u16 = 6;
+/// Not TCP, and the backend has answered.
+pub const ANSWERED: u16 = 7;
 
 /// The states' names, by number.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 8] = [
     "none",
     "opening",
     "open",
@@ -41,6 +43,7 @@ pub const NAMES: [&str; 7] = [
     "backend-done",
     "closed",
     "reset",
+    "answered",
 ];
 
 /// Whether the flags open a connection.

@@ -29,6 +29,8 @@ declare! {
     "backends6" BACKENDS6: Array<Backend<Ip6>> = size::BACKENDS_MAX, 0;
     "flows4" FLOWS4: LruHashMap<FlowKey<Ip4>, Flow<Ip4>> = size::FLOWS_MAX, 0;
     "flows6" FLOWS6: LruHashMap<FlowKey<Ip6>, Flow<Ip6>> = size::FLOWS_MAX, 0;
+    "opening_flows4" OPENING4: LruHashMap<FlowKey<Ip4>, Flow<Ip4>> = size::opening(size::FLOWS_MAX), 0;
+    "opening_flows6" OPENING6: LruHashMap<FlowKey<Ip6>, Flow<Ip6>> = size::opening(size::FLOWS_MAX), 0;
     "affinity4" AFFINITY4: LruHashMap<AffinityKey<Ip4>, Affinity> = size::AFFINITY_MAX, 0;
     "affinity6" AFFINITY6: LruHashMap<AffinityKey<Ip6>, Affinity> = size::AFFINITY_MAX, 0;
     "source_ranges4" SOURCE_RANGES4: LpmTrie<Ranged<Ip4>, u32> = size::SOURCE_RANGES_MAX, BPF_F_NO_PREALLOC;

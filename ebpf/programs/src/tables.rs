@@ -13,7 +13,8 @@ use aya_ebpf::{
 use tidegate_abi::{
     Address, Affinity, AffinityKey, Backend, BackendId, Device, Flow, FlowKey, Fragment,
     FragmentKey, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Reason, Settings, SocketKey,
-    SocketPeer, SourceRangeKey, Traffic, flow::flags::REPLY,
+    SocketPeer, SourceRangeKey, Traffic,
+    flow::flags::{REPLY, SETTLED},
 };
 use tidegate_datapath::{
     Entry, Insert, Tables, Work, parse::Headers, select::Choice, socket::Call,
@@ -34,7 +35,10 @@ pub(crate) struct Maps;
 pub(crate) trait Family: Address {
     const FRONTENDS: &'static HashMap<FrontendKey<Self>, Frontend>;
     const BACKENDS: &'static Array<Backend<Self>>;
+    /// Flows that are settled.
     const FLOWS: &'static LruHashMap<FlowKey<Self>, Flow<Self>>;
+    /// All others. A record is in one of the two, but for the moment in which it moves.
+    const OPENING: &'static LruHashMap<FlowKey<Self>, Flow<Self>>;
     const AFFINITY: &'static LruHashMap<AffinityKey<Self>, Affinity>;
     const FRAGMENTS: &'static LruHashMap<FragmentKey<Self>, Fragment>;
     const SOURCE_RANGES: &'static LpmTrie<Ranged<Self>, u32>;
@@ -52,6 +56,7 @@ impl Family for Ip4 {
     const FRONTENDS: &'static HashMap<FrontendKey<Self>, Frontend> = &maps::FRONTENDS4;
     const BACKENDS: &'static Array<Backend<Self>> = &maps::BACKENDS4;
     const FLOWS: &'static LruHashMap<FlowKey<Self>, Flow<Self>> = &maps::FLOWS4;
+    const OPENING: &'static LruHashMap<FlowKey<Self>, Flow<Self>> = &maps::OPENING4;
     const AFFINITY: &'static LruHashMap<AffinityKey<Self>, Affinity> = &maps::AFFINITY4;
     const FRAGMENTS: &'static LruHashMap<FragmentKey<Self>, Fragment> = &maps::FRAGMENTS4;
     const SOURCE_RANGES: &'static LpmTrie<Ranged<Self>, u32> = &maps::SOURCE_RANGES4;
@@ -74,6 +79,7 @@ impl Family for Ip6 {
     const FRONTENDS: &'static HashMap<FrontendKey<Self>, Frontend> = &maps::FRONTENDS6;
     const BACKENDS: &'static Array<Backend<Self>> = &maps::BACKENDS6;
     const FLOWS: &'static LruHashMap<FlowKey<Self>, Flow<Self>> = &maps::FLOWS6;
+    const OPENING: &'static LruHashMap<FlowKey<Self>, Flow<Self>> = &maps::OPENING6;
     const AFFINITY: &'static LruHashMap<AffinityKey<Self>, Affinity> = &maps::AFFINITY6;
     const FRAGMENTS: &'static LruHashMap<FragmentKey<Self>, Fragment> = &maps::FRAGMENTS6;
     const SOURCE_RANGES: &'static LpmTrie<Ranged<Self>, u32> = &maps::SOURCE_RANGES6;
@@ -145,6 +151,60 @@ fn is_admitted<A: Family>(service: u32, client: &A) -> u32 {
     u32::from(A::SOURCE_RANGES.get(key).is_some())
 }
 
+/// A record, wherever it is, to be written to.
+#[inline(always)]
+fn record<A: Family>(key: &FlowKey<A>) -> Option<*mut Flow<A>> {
+    match A::FLOWS.get_ptr_mut(key) {
+        None => A::OPENING.get_ptr_mut(key),
+        found => found,
+    }
+}
+
+/// What [`Tables::own_flow`] does for a flow that is not settled; 0: there is none. A function of its own: behind it
+/// the verifier does not tell the two kinds of record apart.
+#[inline(never)]
+fn own_opening<A: Family>(key: &FlowKey<A>) -> u32 {
+    let (Some(flow), Some(own)) = (A::OPENING.get_ptr(key), A::OWN_FLOW.get_ptr_mut(0)) else {
+        return 0;
+    };
+    // SAFETY: as there.
+    unsafe { own.write(in_words(flow)) };
+    1
+}
+
+/// Adds the record of a new flow if there is none: 0, or what the kernel says. Who moves a record adds it here
+/// before it is removed there, so the second look finds what the first one missed.
+#[inline(never)]
+fn add<A: Family>(key: &FlowKey<A>, flow: &Flow<A>) -> i32 {
+    if let Err(error) = A::OPENING.insert(key, flow, u64::from(BPF_NOEXIST)) {
+        return error;
+    }
+    if A::FLOWS.get_ptr(key).is_none() {
+        return 0;
+    }
+    let _there: Result<(), i32> = A::OPENING.remove(key);
+    EXISTS
+}
+
+/// Puts a record where it belongs, and takes it away from where it does not; 0: there is no room.
+#[inline(never)]
+fn put<A: Family>(key: &FlowKey<A>, flow: &Flow<A>) -> u32 {
+    if flow.flags & SETTLED != 0 {
+        if A::FLOWS.insert(key, flow, u64::from(BPF_ANY)).is_err() {
+            return 0;
+        }
+        let _absent: Result<(), i32> = A::OPENING.remove(key);
+        return 1;
+    }
+    if A::OPENING.insert(key, flow, u64::from(BPF_ANY)).is_err() {
+        return 0;
+    }
+    if A::FLOWS.get_ptr(key).is_some() {
+        let _there: Result<(), i32> = A::FLOWS.remove(key);
+    }
+    1
+}
+
 /// The tuple of a socket, as far as it is known before it has a source.
 #[inline(always)]
 fn dialled<A: Family>(call: &Call<A>) -> FlowKey<A> {
@@ -161,38 +221,43 @@ impl<A: Family> Tables<A> for Maps {
 
     #[inline(always)]
     fn own_flow(&self, key: &FlowKey<A>) -> Option<&'static Flow<A>> {
-        let flow = A::find_flow(key)?;
         let own = A::OWN_FLOW.get_ptr_mut(0)?;
-        // SAFETY: the record stays readable while the program runs (RCU); ours is the entry of this CPU, which
-        // nobody else uses meanwhile, and which is written here only, once a packet.
-        unsafe {
-            own.write(in_words(flow));
-            Some(&*own)
+        match A::find_flow(key) {
+            // SAFETY: the record stays readable while the program runs (RCU); ours is the entry of this CPU, which
+            // nobody else uses meanwhile, and which is written once a packet.
+            Some(flow) => unsafe { own.write(in_words(flow)) },
+            None if own_opening(key) == 0 => return None,
+            None => {}
         }
+        // SAFETY: as above.
+        Some(unsafe { &*own })
     }
 
     #[inline(always)]
     fn flow(&self, key: &FlowKey<A>) -> Option<Flow<A>> {
-        copy(A::find_flow(key))
+        match copy(A::find_flow(key)) {
+            None => copy(A::OPENING.get_ptr(key)),
+            found => found,
+        }
     }
 
     #[inline(always)]
     fn add_flow(&self, key: &FlowKey<A>, flow: &Flow<A>) -> Insert {
-        match A::FLOWS.insert(key, flow, u64::from(BPF_NOEXIST)) {
-            Ok(()) => Insert::Done,
-            Err(EXISTS) => Insert::Exists,
-            Err(_) => Insert::Full,
+        match add(key, flow) {
+            0 => Insert::Done,
+            EXISTS => Insert::Exists,
+            _ => Insert::Full,
         }
     }
 
     #[inline(always)]
     fn put_flow(&self, key: &FlowKey<A>, flow: &Flow<A>) -> bool {
-        A::FLOWS.insert(key, flow, u64::from(BPF_ANY)).is_ok()
+        put(key, flow) != 0
     }
 
     #[inline(always)]
     fn touch_flow(&self, key: &FlowKey<A>, tick: u32) {
-        if let Some(flow) = A::FLOWS.get_ptr_mut(key) {
+        if let Some(flow) = record::<A>(key) {
             // SAFETY: as in `copy`; one aligned word, any order of writers leaves a recent tick.
             unsafe { (*flow).seen = tick };
         }
@@ -200,7 +265,7 @@ impl<A: Family> Tables<A> for Maps {
 
     #[inline(always)]
     fn set_flow_state(&self, key: &FlowKey<A>, state: u16) {
-        if let Some(flow) = A::FLOWS.get_ptr_mut(key) {
+        if let Some(flow) = record::<A>(key) {
             // SAFETY: as in `copy`; one aligned half-word.
             unsafe { (*flow).state = state };
         }
@@ -208,7 +273,7 @@ impl<A: Family> Tables<A> for Maps {
 
     #[inline(always)]
     fn void_flow(&self, key: &FlowKey<A>) {
-        if let Some(flow) = A::FLOWS.get_ptr_mut(key) {
+        if let Some(flow) = record::<A>(key) {
             // SAFETY: as in `copy`; whoever reads half of it sends one packet of a flow that has no other end.
             unsafe { (*flow).dst = A::default() };
         }
@@ -216,7 +281,9 @@ impl<A: Family> Tables<A> for Maps {
 
     #[inline(always)]
     fn remove_flow(&self, key: &FlowKey<A>) {
-        let _absent: Result<(), i32> = A::FLOWS.remove(key);
+        if A::FLOWS.remove(key).is_err() {
+            let _absent: Result<(), i32> = A::OPENING.remove(key);
+        }
     }
 
     #[inline(always)]

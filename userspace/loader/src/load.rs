@@ -211,8 +211,9 @@ pub(crate) fn create(
 ) -> Result<Ebpf, aya::EbpfError> {
     let mut loader = EbpfLoader::new();
     let _loader = loader.override_global("FROZEN", bytemuck::bytes_of(frozen), true);
-    for name in names::FLOWS {
-        let _loader = loader.map_max_entries(name, options.flows);
+    for (settled, opening) in names::FLOWS.into_iter().zip(names::OPENING) {
+        let _loader = loader.map_max_entries(settled, options.flows);
+        let _loader = loader.map_max_entries(opening, names::opening(options.flows));
     }
     let [v4, v6] = names::BACKEND_TRAFFIC;
     for name in [names::SERVICE_TRAFFIC, v4, v6] {

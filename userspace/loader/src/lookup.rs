@@ -31,7 +31,10 @@ impl DataPath {
         FlowKey<A>: bytemuck::Pod,
         Flow<A>: bytemuck::Pod,
     {
-        self.look_up(of::<A>(names::FLOWS), key)
+        match self.look_up(of::<A>(names::FLOWS), key)? {
+            None => self.look_up(of::<A>(names::OPENING), key),
+            found => Ok(found),
+        }
     }
 
     /// What is known of a datagram in fragments.

@@ -131,7 +131,9 @@ impl DataPath {
         FlowKey<A>: bytemuck::Pod,
         Flow<A>: bytemuck::Pod,
     {
-        self.entries(of::<A>(names::FLOWS))
+        let mut all = self.entries(of::<A>(names::FLOWS))?;
+        all.extend(self.entries(of::<A>(names::OPENING))?);
+        Ok(all)
     }
 
     /// Removes flow records; those that are gone already are no fault.
@@ -140,9 +142,10 @@ impl DataPath {
         FlowKey<A>: bytemuck::Pod,
         Flow<A>: bytemuck::Pod,
     {
-        let name = of::<A>(names::FLOWS);
+        let maps = [of::<A>(names::FLOWS), of::<A>(names::OPENING)];
         keys.iter()
-            .try_for_each(|key| self.put::<FlowKey<A>, Flow<A>>(name, key, None))
+            .flat_map(|key| maps.map(|map| (map, key)))
+            .try_for_each(|(map, key)| self.put::<FlowKey<A>, Flow<A>>(map, key, None))
     }
 
     /// All pods of this node that have a short way.
@@ -186,6 +189,8 @@ impl DataPath {
             self.used::<FrontendKey<Ip6>, Frontend>(names::FRONTENDS[1])?,
             self.used::<FlowKey<Ip4>, Flow<Ip4>>(names::FLOWS[0])?,
             self.used::<FlowKey<Ip6>, Flow<Ip6>>(names::FLOWS[1])?,
+            self.used::<FlowKey<Ip4>, Flow<Ip4>>(names::OPENING[0])?,
+            self.used::<FlowKey<Ip6>, Flow<Ip6>>(names::OPENING[1])?,
             self.used::<AffinityKey<Ip4>, Affinity>(names::AFFINITY[0])?,
             self.used::<AffinityKey<Ip6>, Affinity>(names::AFFINITY[1])?,
             self.used_ranges::<Ip4>()?,

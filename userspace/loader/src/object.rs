@@ -47,7 +47,7 @@ pub const CGROUP_PROGRAMS: [&str; 8] = [
 ];
 
 /// The maps that outlive the agent. Fragments do not: they live for seconds.
-pub(crate) const PINNED: [&str; 24] = [
+pub(crate) const PINNED: [&str; 26] = [
     "frontends4",
     "frontends6",
     "slots",
@@ -55,6 +55,8 @@ pub(crate) const PINNED: [&str; 24] = [
     "backends6",
     "flows4",
     "flows6",
+    "opening_flows4",
+    "opening_flows6",
     "affinity4",
     "affinity6",
     "source_ranges4",

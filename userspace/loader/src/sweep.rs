@@ -35,7 +35,8 @@ const TEST_RUN: libc::c_int = 10;
 /// What sweeping needs of the data path.
 #[derive(Debug)]
 pub struct Sweeper {
-    flows: [OwnedFd; 2],
+    /// Those of each family.
+    flows: [[OwnedFd; 2]; 2],
     program: OwnedFd,
 }
 
@@ -68,7 +69,10 @@ impl DataPath {
             .step(SWEEP)?;
         let program: &ProgramFd = program.fd().step(SWEEP)?;
         Ok(Sweeper {
-            flows: [map(names::FLOWS[0])?, map(names::FLOWS[1])?],
+            flows: [
+                [map(names::FLOWS[0])?, map(names::OPENING[0])?],
+                [map(names::FLOWS[1])?, map(names::OPENING[1])?],
+            ],
             program: program.as_fd().try_clone_to_owned().step(SWEEP)?,
         })
     }
@@ -116,17 +120,19 @@ impl Sweeper {
     {
         let mut keys = vec![<FlowKey<A> as bytemuck::Zeroable>::zeroed(); BATCH];
         let mut values = vec![<Flow<A> as bytemuck::Zeroable>::zeroed(); BATCH];
-        let mut walk = Walk::of(&self.flows[usize::from(A::FAMILY == Family::V6)]);
-        while let Some(count) = walk
-            .next(
-                bytemuck::cast_slice_mut(&mut keys),
-                bytemuck::cast_slice_mut(&mut values),
-                BATCH as u32,
-            )
-            .step("cannot read the flow records")?
-        {
-            for (key, flow) in keys.iter().zip(&values).take(count as usize) {
-                show(key, flow);
+        for map in &self.flows[usize::from(A::FAMILY == Family::V6)] {
+            let mut walk = Walk::of(map);
+            while let Some(count) = walk
+                .next(
+                    bytemuck::cast_slice_mut(&mut keys),
+                    bytemuck::cast_slice_mut(&mut values),
+                    BATCH as u32,
+                )
+                .step("cannot read the flow records")?
+            {
+                for (key, flow) in keys.iter().zip(&values).take(count as usize) {
+                    show(key, flow);
+                }
             }
         }
         Ok(())

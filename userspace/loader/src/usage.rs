@@ -18,6 +18,7 @@ const BATCH: u32 = 2048;
 const COUNTED: [[&str; 2]; 7] = [
     names::FRONTENDS,
     names::FLOWS,
+    names::OPENING,
     names::AFFINITY,
     names::SOURCE_RANGES,
     names::LOCAL_PODS,

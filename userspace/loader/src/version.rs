@@ -73,7 +73,12 @@ const TABLES: [&str; 7] = [
 
 /// Maps whose content no source can tell again.
 fn remembers(map: &str) -> bool {
-    let pairs = [names::FLOWS, names::AFFINITY, names::SOCKETS];
+    let pairs = [
+        names::FLOWS,
+        names::OPENING,
+        names::AFFINITY,
+        names::SOCKETS,
+    ];
     let counters = [names::COUNTERS, names::SERVICE_TRAFFIC];
     let traffic = names::BACKEND_TRAFFIC;
     pairs.as_flattened().contains(&map) || counters.contains(&map) || traffic.contains(&map)

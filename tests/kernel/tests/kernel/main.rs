@@ -17,5 +17,6 @@ mod maps;
 mod clients;
 mod adopt;
 mod flows;
+mod opening;
 mod told;
 mod start;

@@ -150,7 +150,8 @@ pub(crate) fn count(it: Traffic) -> TrafficCount {
 
 /// Entries of both families' flow tables, and what fits.
 fn flow_tables(census: &Census) -> (Option<u64>, u64) {
-    let names = tidegate_abi::maps::FLOWS;
+    let names = [tidegate_abi::maps::FLOWS, tidegate_abi::maps::OPENING];
+    let names = names.as_flattened();
     let tables = census.maps.iter();
     let tables = tables.filter(|(name, _, _)| names.contains(&name.as_str()));
     let capacity = tables.map(|(_, _, capacity)| u64::from(*capacity)).sum();
