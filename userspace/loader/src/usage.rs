@@ -15,7 +15,7 @@ use crate::{
 /// Entries that are read at a time.
 const BATCH: u32 = 2048;
 /// Maps whose entries come and go.
-const COUNTED: [[&str; 2]; 7] = [
+const COUNTED: [[&str; 2]; 8] = [
     names::FRONTENDS,
     names::FLOWS,
     names::OPENING,
