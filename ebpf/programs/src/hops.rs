@@ -11,7 +11,7 @@ use aya_ebpf::{
 };
 use tidegate_abi::{FlowKey, Ip4, Ip6};
 
-use crate::maps::{HOPS4, HOPS6, ROUTE_EPOCH, VIA};
+use crate::maps::{HOPS4, HOPS6, ROUTE_EPOCH};
 
 /// Entries of each family and CPU; the pair of addresses says which one is used.
 pub(crate) const HOPS: u32 = 1 << BITS;
@@ -29,21 +29,28 @@ pub(crate) struct Hop<A> {
     epoch: u32,
     /// Packets of up to so many bytes pass.
     mtu: u32,
-    found: Found,
+    pub(crate) way: Way,
 }
 
 /// The answer.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub(crate) struct Found {
+pub(crate) struct Way {
     pub(crate) device: u32,
     /// Destination and source Ethernet address.
     pub(crate) macs: [u32; 3],
-    via: [u32; VIA_WORDS],
+    /// The next hop as `bpf_redirect_neigh` wants it (Linux 5.10): `struct bpf_redir_neigh`.
+    pub(crate) via: [u32; size_of::<bpf_redir_neigh>() / 4],
 }
 
-/// `bpf_redir_neigh` in words.
-pub(crate) const VIA_WORDS: usize = size_of::<bpf_redir_neigh>() / 4;
+/// The question.
+pub(crate) struct Asked<'a, A> {
+    pub(crate) key: &'a FlowKey<A>,
+    pub(crate) device: u32,
+    pub(crate) len: u32,
+    pub(crate) tick: u32,
+    pub(crate) epoch: u32,
+}
 
 /// Addresses that hops are remembered for.
 pub(crate) trait Pair: Copy + Eq + 'static {
@@ -95,76 +102,51 @@ pub(crate) fn entry<A: Pair>(key: &FlowKey<A>) -> Option<*mut Hop<A>> {
     A::HOPS.get_ptr_mut(A::mix(key.src, key.dst))
 }
 
-/// What is remembered for a packet of `len` bytes with this tuple that entered at `device`.
-///
-/// # Safety
-/// `at` comes from [`entry`], in the same run of the program.
-#[inline(always)]
-pub(crate) unsafe fn recall<A: Pair>(
-    at: *mut Hop<A>,
-    key: &FlowKey<A>,
-    device: u32,
-    len: u32,
-    [tick, epoch]: [u32; 2],
-) -> Option<&'static Found> {
-    // SAFETY: this CPU's entry, which nobody else writes while the program runs.
-    let hop = unsafe { &*at };
-    let is_it = epoch != 0
-        && hop.epoch == epoch
-        && hop.tick == tick
-        && hop.device == device
-        && hop.src == key.src
-        && hop.dst == key.dst
-        && len <= hop.mtu;
-    if !is_it {
-        return None;
+impl<A: Pair> Hop<A> {
+    /// Whether this is the answer.
+    #[inline(always)]
+    pub(crate) fn recalls(&self, asked: &Asked<'_, A>) -> bool {
+        asked.epoch != 0
+            && self.epoch == asked.epoch
+            && self.tick == asked.tick
+            && self.device == asked.device
+            && self.src == asked.key.src
+            && self.dst == asked.key.dst
+            && asked.len <= self.mtu
     }
-    go_via(hop.found.via);
-    Some(&hop.found)
-}
 
-/// Remembers what a lookup with success has left behind.
-///
-/// # Safety
-/// As [`recall`].
-#[inline(always)]
-pub(crate) unsafe fn remember<A: Pair>(
-    at: *mut Hop<A>,
-    key: &FlowKey<A>,
-    device: u32,
-    [tick, epoch]: [u32; 2],
-    found: &bpf_fib_lookup,
-    macs: [u32; 3],
-) {
-    // SAFETY: this CPU's entry, which nobody else uses while the program runs.
-    let hop = unsafe { &mut *at };
-    (hop.src, hop.dst, hop.device) = (key.src, key.dst, device);
-    (hop.tick, hop.epoch) = (tick, epoch);
-    // Before Linux 5.12 the length of the packet stays there: then it is that one that is known to pass.
-    // SAFETY: a union of plain integers, which the helper has filled.
-    hop.mtu = u32::from(unsafe { found.__bindgen_anon_1.mtu_result });
-    hop.found = Found {
-        device: found.ifindex,
-        macs,
-        via: via(found),
-    };
-}
-
-/// The next hop that a lookup has found, as `bpf_redirect_neigh` wants it (Linux 5.10).
-#[inline(always)]
-pub(crate) fn via(found: &bpf_fib_lookup) -> [u32; VIA_WORDS] {
-    // An IPv4 route may lead by an IPv6 neighbour (RFC 5549): the family is the next hop's. IPv4 has its address in
-    // the first word.
-    // SAFETY: a union of plain integers, which the helper has filled.
-    let [a, b, c, d] = unsafe { found.__bindgen_anon_4.ipv6_dst };
-    [u32::from(found.family), a, b, c, d]
-}
-
-/// Says by which neighbour the packet in hand leaves, if it does by [`tidegate_datapath::Door::Neighbour`].
-#[inline(always)]
-pub(crate) fn go_via(via: [u32; VIA_WORDS]) {
-    if let Some(room) = VIA.get_ptr_mut(0) {
-        // SAFETY: this CPU's entry, which nobody else uses while the program runs.
-        unsafe { *room = via };
+    /// Remembers what a lookup with success has left behind.
+    #[inline(always)]
+    pub(crate) fn remember(&mut self, asked: &Asked<'_, A>, found: &bpf_fib_lookup) {
+        (self.src, self.dst) = (asked.key.src, asked.key.dst);
+        (self.device, self.tick, self.epoch) = (asked.device, asked.tick, asked.epoch);
+        // Before Linux 5.12 the length of the packet stays there: then it is that one that is known to pass.
+        // SAFETY: a union of plain integers, which the helper has filled.
+        self.mtu = u32::from(unsafe { found.__bindgen_anon_1.mtu_result });
+        self.way = Way::found(found);
     }
+}
+
+impl Way {
+    /// What a lookup has found.
+    #[inline(always)]
+    pub(crate) fn found(found: &bpf_fib_lookup) -> Self {
+        // SAFETY: unions of plain integers, which the helper has filled.
+        let (macs, [a, b, c, d]) = unsafe {
+            let macs = found.__bindgen_anon_6.__bindgen_anon_2;
+            (macs, found.__bindgen_anon_4.ipv6_dst)
+        };
+        Self {
+            device: found.ifindex,
+            macs: words(macs.dmac, macs.smac),
+            // An IPv4 route may lead by an IPv6 neighbour (RFC 5549): the family is the next hop's. IPv4 has its
+            // address in the first word.
+            via: [u32::from(found.family), a, b, c, d],
+        }
+    }
+}
+
+#[inline(always)]
+fn words([a, b, c, d, e, f]: [u8; 6], [g, h, i, j, k, l]: [u8; 6]) -> [u32; 3] {
+    [[a, b, c, d], [e, f, g, h], [i, j, k, l]].map(u32::from_ne_bytes)
 }

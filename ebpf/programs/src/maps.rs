@@ -12,7 +12,7 @@ use tidegate_abi::{
 };
 use tidegate_datapath::Work;
 
-use crate::hops::{HOPS, Hop, VIA_WORDS};
+use crate::hops::{HOPS, Hop, Way};
 
 macro_rules! declare {
     ($($symbol:literal $name:ident: $kind:ty = $max:expr, $flags:expr;)+) => {$(
@@ -92,9 +92,9 @@ pub(crate) static HOPS4: PerCpuArray<Hop<Ip4>> = PerCpuArray::with_max_entries(H
 #[map(name = "hops6")]
 pub(crate) static HOPS6: PerCpuArray<Hop<Ip6>> = PerCpuArray::with_max_entries(HOPS, 0);
 
-/// By which neighbour the packet in hand leaves: `bpf_redir_neigh`.
-#[map(name = "via")]
-pub(crate) static VIA: PerCpuArray<[u32; VIA_WORDS]> = PerCpuArray::with_max_entries(1, 0);
+/// The way of the packet in hand.
+#[map(name = "way")]
+pub(crate) static WAY: PerCpuArray<Way> = PerCpuArray::with_max_entries(1, 0);
 
 /// How often routes have changed, see [`crate::hops`].
 #[map(name = "route_epoch")]

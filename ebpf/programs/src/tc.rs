@@ -25,7 +25,7 @@ use crate::{
     account,
     apart::{self, parts},
     aside,
-    maps::VIA,
+    maps::WAY,
     packet::{HEADERS, Skb},
     tables::{Family, Maps},
     world::{Kernel, Lookup},
@@ -241,8 +241,12 @@ pub(crate) fn finish(packet: Skb, len: u64, verdict: Verdict) -> i32 {
         }
         Door::Neighbour(target) => {
             untag(skb);
-            let (via, size) = match VIA.get_ptr_mut(0) {
-                Some(via) => (via.cast(), size_of::<bpf_redir_neigh>() as i32),
+            let (via, size) = match WAY.get_ptr_mut(0) {
+                // SAFETY: a place in the entry of this CPU.
+                Some(way) => unsafe {
+                    let via = (&raw mut (*way).via).cast();
+                    (via, size_of::<bpf_redir_neigh>() as i32)
+                },
                 // Then the kernel asks its routing table once more.
                 None => (ptr::null_mut(), 0),
             };

@@ -13,8 +13,8 @@ use tidegate_abi::{Address, FlowKey, Ip4, Ip6, Proto, flow::TICK_SHIFT};
 use tidegate_datapath::{Clock, Route, World};
 
 use crate::{
-    hops::{self, Pair},
-    maps::{ANSWERS, ROUTE, frozen},
+    hops::{self, Asked, Pair, Way},
+    maps::{ANSWERS, ROUTE, WAY, frozen},
 };
 
 /// `bpf_fib_lookup` results (include/uapi/linux/bpf.h).
@@ -129,39 +129,19 @@ impl<A: Lookup> World<A> for Kernel {
 
     #[inline(always)]
     fn route(&self, device: u32, key: &FlowKey<A>, len: u32) -> Route {
-        let (at, asked) = (hops::entry(key), [self.tick(), hops::epoch()]);
-        // SAFETY: the entry of this run.
-        let known = at.and_then(|at| unsafe { hops::recall(at, key, device, len, asked) });
-        if let Some(found) = known {
-            return Route::Via {
-                device: found.device,
-                macs: Some(bytes(found.macs)),
-            };
-        }
-        let result = ask_fib(self.0, device, len, key);
-        let Some(found) = ROUTE.get(0) else {
+        let result = find_way(self.0, device, len, key, self.tick());
+        let (Some(way), Some(found)) = (WAY.get(0), ROUTE.get(0)) else {
             return Route::None;
         };
         match result {
-            SUCCESS => {
-                let macs = macs(found);
-                hops::go_via(hops::via(found));
-                if let Some(at) = at {
-                    // SAFETY: as above.
-                    unsafe { hops::remember(at, key, device, asked, found, macs) };
-                }
-                Route::Via {
-                    device: found.ifindex,
-                    macs: Some(bytes(macs)),
-                }
-            }
-            NO_NEIGHBOUR => {
-                hops::go_via(hops::via(found));
-                Route::Via {
-                    device: found.ifindex,
-                    macs: None,
-                }
-            }
+            SUCCESS => Route::Via {
+                device: way.device,
+                macs: Some(bytes(way.macs)),
+            },
+            NO_NEIGHBOUR => Route::Via {
+                device: way.device,
+                macs: None,
+            },
             TOO_BIG => Route::TooBig {
                 mtu: mtu(found, len),
             },
@@ -174,15 +154,6 @@ impl<A: Lookup> World<A> for Kernel {
     fn socket_answers(&self, key: &FlowKey<A>) -> bool {
         ask_sockets(self.0, key) != 0
     }
-}
-
-/// The Ethernet addresses that a successful lookup has left behind, the destination's first.
-#[inline(always)]
-fn macs(found: &bpf_fib_lookup) -> [u32; 3] {
-    // SAFETY: a union of plain integers, which the helper has filled.
-    let macs = unsafe { found.__bindgen_anon_6.__bindgen_anon_2 };
-    let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (macs.smac, macs.dmac);
-    [[g, h, i, j], [k, l, a, b], [c, d, e, f]].map(u32::from_ne_bytes)
 }
 
 #[inline(always)]
@@ -203,9 +174,47 @@ fn mtu(found: &bpf_fib_lookup, len: u32) -> u32 {
     }
 }
 
-/// One lookup in the routing table, which leaves what it found in the map. A function of its own: its
-/// parameters have left the stack again when the journey goes on.
+/// The way of a packet, remembered or looked up; it is left in [`WAY`], or what else the lookup says in [`ROUTE`]. A
+/// function of its own: behind it the verifier does not tell the two apart, and its parameters have left the stack.
 #[inline(never)]
+fn find_way<A: Lookup>(
+    ctx: *mut c_void,
+    device: u32,
+    len: u32,
+    key: &FlowKey<A>,
+    tick: u32,
+) -> i32 {
+    let asked = Asked {
+        key,
+        device,
+        len,
+        tick,
+        epoch: hops::epoch(),
+    };
+    let (Some(way), Some(at)) = (WAY.get_ptr_mut(0), hops::entry(key)) else {
+        return NO_ROOM;
+    };
+    // SAFETY: this CPU's entries, which nobody else uses while the program runs.
+    let (way, hop) = unsafe { (&mut *way, &mut *at) };
+    if hop.recalls(&asked) {
+        *way = hop.way;
+        return SUCCESS;
+    }
+    let result = ask_fib(ctx, device, len, key);
+    let Some(found) = ROUTE.get(0) else {
+        return NO_ROOM;
+    };
+    if result == SUCCESS || result == NO_NEIGHBOUR {
+        *way = Way::found(found);
+    }
+    if result == SUCCESS {
+        hop.remember(&asked, found);
+    }
+    result
+}
+
+/// One lookup in the routing table, which leaves what it found in the map.
+#[inline(always)]
 fn ask_fib<A: Lookup>(ctx: *mut c_void, device: u32, len: u32, key: &FlowKey<A>) -> i32 {
     // What an earlier lookup left there does not matter: everything that the helper reads is set below. Zeroing
     // it would be a loop over bytes.

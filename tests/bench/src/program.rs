@@ -5,8 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use anyhow::{Context as _, Result, ensure};
 use tidegate_abi::{
     Proto,
+    flow::flags::SETTLED,
     frontend::flags::{LOCAL_ONLY, NODE_PORT},
 };
+use tidegate_datapath::tcp;
 use tidegate_frames::frame::{Frame, tcp as flag};
 use tidegate_journeys::{
     machine::Machine as _,
@@ -206,7 +208,12 @@ fn expect(
 }
 
 /// Makes the flow records: the first packet of each flow, for a pod's answer to TCP also the second, then another one.
-fn open(case: &Case, places: &Places, machine: &KernelMachine, driver: &mut Driver) -> Result<()> {
+fn open(
+    case: &Case,
+    places: &Places,
+    machine: &mut KernelMachine,
+    driver: &mut Driver,
+) -> Result<()> {
     // What a pod answers came in by the uplink.
     let (program, device) = match case.kind {
         Kind::Reply => ("tc_uplink", UPLINK),
@@ -234,6 +241,12 @@ fn open(case: &Case, places: &Places, machine: &KernelMachine, driver: &mut Driv
             expect(kind, case.hook, code, &before, &after, case.flows)
                 .context("opening the flows")?;
         }
+    }
+    // What answers of remote backends would do, whose ports nobody here knows.
+    for mut record in machine.records() {
+        record.flags |= SETTLED;
+        record.state = if case.tcp { tcp::OPEN } else { tcp::ANSWERED };
+        machine.put_record(&record);
     }
     Ok(())
 }
