@@ -9,7 +9,10 @@ use std::{
 };
 
 use tidegate_abi::{Proto, Reason, frontend::flags::NODE_PORT};
-use tidegate_frames::{frame::Frame, roles::BACKEND_MAC};
+use tidegate_frames::{
+    frame::{Frame, Udp},
+    roles::BACKEND_MAC,
+};
 use tidegate_journeys::{
     case::{self, Case},
     machine::{Machine as _, Program, code},
@@ -58,7 +61,7 @@ fn to(number: u8) -> [u8; 6] {
 }
 
 /// Datagrams of one client to a NodePort of these backends.
-fn dialled(kernel: &mut KernelMachine, case: &Case, backend: SocketAddr) -> Frame {
+fn dialled(kernel: &mut KernelMachine, case: &Case, backend: SocketAddr) -> Frame<Udp> {
     let mut scene = textbook::scene();
     let id = scene.backend(backend);
     let at = case.places.roles.node_port;
