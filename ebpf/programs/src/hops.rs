@@ -11,11 +11,17 @@ use aya_ebpf::{
 };
 use tidegate_abi::{FlowKey, Ip4, Ip6};
 
-use crate::maps::{HOPS4, HOPS6, ROUTE_EPOCH};
+use crate::{
+    maps::{HOPS4, HOPS6, ROUTE_EPOCH},
+    tables::in_words,
+};
 
 /// Entries of each family and CPU; the pair of addresses says which one is used.
 pub(crate) const HOPS: u32 = 1 << BITS;
 const BITS: u32 = 10;
+
+/// No tick that is still to come.
+const NEVER: u32 = u32::MAX;
 
 /// What was asked, when, and the answer.
 #[repr(C)]
@@ -41,15 +47,6 @@ pub(crate) struct Way {
     pub(crate) macs: [u32; 3],
     /// The next hop as `bpf_redirect_neigh` wants it (Linux 5.10): `struct bpf_redir_neigh`.
     pub(crate) via: [u32; size_of::<bpf_redir_neigh>() / 4],
-}
-
-/// The question.
-pub(crate) struct Asked<'a, A> {
-    pub(crate) key: &'a FlowKey<A>,
-    pub(crate) device: u32,
-    pub(crate) len: u32,
-    pub(crate) tick: u32,
-    pub(crate) epoch: u32,
 }
 
 /// Addresses that hops are remembered for.
@@ -103,31 +100,44 @@ pub(crate) fn entry<A: Pair>(key: &FlowKey<A>) -> Option<*mut Hop<A>> {
 }
 
 impl<A: Pair> Hop<A> {
-    /// Whether this is the answer.
+    /// Whether this is about the question.
     #[inline(always)]
-    pub(crate) fn recalls(&self, asked: &Asked<'_, A>) -> bool {
-        asked.epoch != 0
-            && self.epoch == asked.epoch
-            && self.tick == asked.tick
-            && self.device == asked.device
-            && self.src == asked.key.src
-            && self.dst == asked.key.dst
-            && asked.len <= self.mtu
+    pub(crate) fn answers(&self, key: &FlowKey<A>, device: u32, len: u32) -> bool {
+        self.src == key.src && self.dst == key.dst && self.device == device && len <= self.mtu
+    }
+
+    /// Whether the answer is still believed.
+    #[inline(always)]
+    pub(crate) fn is_fresh(&self, tick: u32, epoch: u32) -> bool {
+        epoch != 0 && self.epoch == epoch && self.tick == tick
+    }
+
+    /// Notes the question before it is asked: news that comes meanwhile is for the answer, too.
+    #[inline(always)]
+    pub(crate) fn ask(&mut self, key: &FlowKey<A>, device: u32, epoch: u32) {
+        (self.src, self.dst, self.device) = (key.src, key.dst, device);
+        (self.epoch, self.tick) = (epoch, NEVER);
     }
 
     /// Remembers what a lookup with success has left behind.
     #[inline(always)]
-    pub(crate) fn remember(&mut self, asked: &Asked<'_, A>, found: &bpf_fib_lookup) {
-        (self.src, self.dst) = (asked.key.src, asked.key.dst);
-        (self.device, self.tick, self.epoch) = (asked.device, asked.tick, asked.epoch);
+    pub(crate) fn remember(&mut self, found: &bpf_fib_lookup, way: &Way, tick: u32) {
         // Before Linux 5.12 the length of the packet stays there: then it is that one that is known to pass.
         // SAFETY: a union of plain integers, which the helper has filled.
         self.mtu = u32::from(unsafe { found.__bindgen_anon_1.mtu_result });
-        self.way = Way::found(found);
+        way.copy_to(&mut self.way);
+        self.tick = tick;
     }
 }
 
 impl Way {
+    /// Word by word: left to itself the compiler calls a function that copies bytes.
+    #[inline(always)]
+    pub(crate) fn copy_to(&self, other: &mut Self) {
+        // SAFETY: a value that is readable and whole.
+        *other = unsafe { in_words(self) };
+    }
+
     /// What a lookup has found.
     #[inline(always)]
     pub(crate) fn found(found: &bpf_fib_lookup) -> Self {

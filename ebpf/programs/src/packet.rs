@@ -47,6 +47,9 @@ fn at<const N: usize>(data: u32, data_end: u32, offset: usize) -> Option<*mut [u
     if offset > FARTHEST {
         return None;
     }
+    // Once more, for an offset that had to leave its register in between: older verifiers (6.1) then forget what was
+    // compared.
+    let offset = opaque(offset) & FARTHEST;
     let start = opaque((data as usize).wrapping_add(offset));
     if start.wrapping_add(N) > data_end as usize {
         return None;

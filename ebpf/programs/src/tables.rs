@@ -109,7 +109,7 @@ fn copy<T: Copy>(pointer: Option<*const T>) -> Option<T> {
 /// # Safety
 /// The value is readable; another CPU may write it meanwhile.
 #[inline(always)]
-unsafe fn in_words<T: Copy>(from: *const T) -> T {
+pub(crate) unsafe fn in_words<T: Copy>(from: *const T) -> T {
     const { assert!(size_of::<T>().is_multiple_of(4) && align_of::<T>() >= 4) };
     let mut value = MaybeUninit::<T>::uninit();
     let (from, to) = (from.cast::<u32>(), value.as_mut_ptr().cast::<u32>());

@@ -13,7 +13,7 @@ use tidegate_abi::{Address, FlowKey, Ip4, Ip6, Proto, flow::TICK_SHIFT};
 use tidegate_datapath::{Clock, Route, World};
 
 use crate::{
-    hops::{self, Asked, Pair, Way},
+    hops::{self, Pair, Way},
     maps::{ANSWERS, ROUTE, WAY, frozen},
 };
 
@@ -129,7 +129,7 @@ impl<A: Lookup> World<A> for Kernel {
 
     #[inline(always)]
     fn route(&self, device: u32, key: &FlowKey<A>, len: u32) -> Route {
-        let result = find_way(self.0, device, len, key, self.tick());
+        let result = find_way(self.0, device, len, key);
         let (Some(way), Some(found)) = (WAY.get(0), ROUTE.get(0)) else {
             return Route::None;
         };
@@ -177,29 +177,18 @@ fn mtu(found: &bpf_fib_lookup, len: u32) -> u32 {
 /// The way of a packet, remembered or looked up; it is left in [`WAY`], or what else the lookup says in [`ROUTE`]. A
 /// function of its own: behind it the verifier does not tell the two apart, and its parameters have left the stack.
 #[inline(never)]
-fn find_way<A: Lookup>(
-    ctx: *mut c_void,
-    device: u32,
-    len: u32,
-    key: &FlowKey<A>,
-    tick: u32,
-) -> i32 {
-    let asked = Asked {
-        key,
-        device,
-        len,
-        tick,
-        epoch: hops::epoch(),
-    };
+fn find_way<A: Lookup>(ctx: *mut c_void, device: u32, len: u32, key: &FlowKey<A>) -> i32 {
     let (Some(way), Some(at)) = (WAY.get_ptr_mut(0), hops::entry(key)) else {
         return NO_ROOM;
     };
     // SAFETY: this CPU's entries, which nobody else uses while the program runs.
     let (way, hop) = unsafe { (&mut *way, &mut *at) };
-    if hop.recalls(&asked) {
-        *way = hop.way;
+    let epoch = hops::epoch();
+    if hop.answers(key, device, len) && hop.is_fresh(Kernel(ctx).tick(), epoch) {
+        hop.way.copy_to(way);
         return SUCCESS;
     }
+    hop.ask(key, device, epoch);
     let result = ask_fib(ctx, device, len, key);
     let Some(found) = ROUTE.get(0) else {
         return NO_ROOM;
@@ -208,7 +197,7 @@ fn find_way<A: Lookup>(
         *way = Way::found(found);
     }
     if result == SUCCESS {
-        hop.remember(&asked, found);
+        hop.remember(found, way, Kernel(ctx).tick());
     }
     result
 }

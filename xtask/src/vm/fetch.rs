@@ -97,7 +97,8 @@ impl Apt {
         let update = ["-o", "APT::Update::Error-Mode=any", "update"];
         output_of(self.command("apt-get").args(update))
             .with_context(|| format!("cannot read the list of {}", source.suite))?;
-        let mut names = BTreeSet::from([source.package.to_owned()]);
+        // The first has nothing in it, and in old suites it may be gone.
+        let mut names = BTreeSet::new();
         let mut unread = vec![source.package.to_owned()];
         while let Some(name) = unread.pop() {
             let told = output_of(self.command("apt-cache").args(["depends", &name]))?;
@@ -116,7 +117,12 @@ impl Apt {
 
 /// The packages that a kernel is split into, among what one of them depends on.
 fn parts(told: &str) -> Vec<String> {
-    const KINDS: [&str; 3] = ["linux-image-", "linux-binary-", "linux-modules-"];
+    const KINDS: [&str; 4] = [
+        "linux-image-",
+        "linux-binary-",
+        "linux-modules-",
+        "linux-base-",
+    ];
     let needed = told
         .lines()
         .filter_map(|line| line.trim().strip_prefix("Depends: "));
@@ -172,7 +178,7 @@ mod tests {
     #[test]
     fn only_the_kernel_itself_is_followed() {
         let told = "linux-image-7.3.4-cloud-amd64\n  Depends: linux-binary-7.3.4-cloud-amd64\n  \
-                    Depends: linux-modules-7.3.4-cloud-amd64\n  Depends: kmod\n |Depends: linux-initramfs-tool\n  \
+                    Depends: linux-modules-7.3.4-cloud-amd64\n  Depends: linux-base\n  Depends: kmod\n |Depends: linux-initramfs-tool\n  \
                     Recommends: apparmor\n";
         let found = parts(told);
         assert_eq!(
