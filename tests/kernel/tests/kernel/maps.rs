@@ -155,7 +155,7 @@ fn map_use_counts_entries_and_knows_the_capacity() -> Result<()> {
     }
     data_path.set_local_pod::<Ip4>(pattern(1), Some(pattern(1)))?;
     let rows = data_path.map_use()?;
-    ensure!(rows.len() == 15, "{rows:?}");
+    ensure!(rows.len() == 17, "{rows:?}");
     for (name, used, capacity) in rows {
         let expected = match name.as_str() {
             "frontends6" => (2, maps::FRONTENDS_MAX),

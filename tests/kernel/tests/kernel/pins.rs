@@ -47,7 +47,7 @@ fn rule_5_1_11_pins_that_somebody_removes_come_back_and_nothing_is_detached_mean
     let stage = Stage::new()?;
     let mut data_path = serving(&stage)?;
     let before = pinned(&stage)?;
-    ensure!(before.len() == 26, "{before:?}");
+    ensure!(before.len() == 28, "{before:?}");
     let index = stage.index()?;
     for what in [
         "v1/maps/flows4",
