@@ -85,6 +85,7 @@ fn node() -> Snapshot {
             mac: mac(77),
         }],
         bridged: vec![],
+        route_epoch: 1,
     }
 }
 

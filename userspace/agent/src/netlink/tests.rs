@@ -151,3 +151,66 @@ fn addresses_host_routes_and_neighbours_are_read() {
         );
     });
 }
+
+/// Runs `ip` in the namespace of this thread.
+fn ip(words: &str) {
+    let done = std::process::Command::new("ip")
+        .args(words.split(' '))
+        .status();
+    assert!(done.unwrap().success(), "ip {words}");
+}
+
+#[test]
+fn news_of_routes_and_of_a_neighbour_elsewhere_is_another_epoch() {
+    in_namespace(async || {
+        let (handle, first, mut news) = start().await;
+        assert_ne!(first.route_epoch, 0, "a new namespace has plain routes");
+        add_veth(&handle).await;
+        let seen = until(&mut news, |seen| index(seen, "veth1").is_some()).await;
+        let mut last = seen.route_epoch;
+        assert_ne!(last, first.route_epoch);
+        for words in [
+            "addr add 192.168.1.2/24 dev veth1",
+            "route add 10.9.0.0/16 via 192.168.1.9",
+            "neigh add 192.168.1.9 lladdr 02:00:00:00:00:09 dev veth1",
+            "neigh replace 192.168.1.9 lladdr 02:00:00:00:00:0a dev veth1",
+            "route change 10.9.0.0/16 via 192.168.1.8",
+            "rule add from 192.168.1.7 lookup 100",
+            "link set veth1 down",
+        ] {
+            ip(words);
+            let seen = until(&mut news, |seen| seen.route_epoch != last).await;
+            assert_ne!(seen.route_epoch, 0, "{words}");
+            last = seen.route_epoch;
+        }
+    });
+}
+
+#[test]
+fn where_ports_decide_about_the_way_the_epoch_is_zero() {
+    in_namespace(async || {
+        let (handle, _, mut news) = start().await;
+        add_veth(&handle).await;
+        ip("addr add 192.168.1.2/24 dev veth1");
+        let hops = "nexthop via 192.168.1.8 nexthop via 192.168.1.9";
+        for (add, remove) in [
+            (
+                "rule add ipproto tcp dport 80 lookup 100".to_owned(),
+                "rule del ipproto tcp dport 80",
+            ),
+            (
+                "-6 rule add ipproto udp lookup 100".to_owned(),
+                "-6 rule del ipproto udp",
+            ),
+            (
+                format!("route add 10.9.0.0/16 {hops}"),
+                "route del 10.9.0.0/16",
+            ),
+        ] {
+            ip(&add);
+            until(&mut news, |seen| seen.route_epoch == 0).await;
+            ip(remove);
+            until(&mut news, |seen| seen.route_epoch != 0).await;
+        }
+    });
+}
