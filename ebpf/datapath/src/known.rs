@@ -32,9 +32,7 @@ where
     let moves = headers.key.proto != Proto::UDP && tcp::moves(headers.tcp_flags);
     // The port of a flow that is over may have been given to another at any moment.
     let doubtful = !flow.is_reply() && tcp::is_over(flow.state);
-    // Until it is settled, every packet may settle it.
-    let is_opening = flow.flags & flags::SETTLED == 0;
-    if flow.seen != now || moves || doubtful || is_opening {
+    if flow.seen != now || moves || doubtful || may_settle(&flow) {
         let kept = tables.with_work(headers, |work| {
             work.flow = *flow;
             work.reply_key = flow.opposite(headers.key.proto);
@@ -91,7 +89,7 @@ where
             work.flow.state
         };
         advance(tables, work, forward);
-    } else if work.flow.flags & flags::SETTLED == 0 {
+    } else if may_settle(&work.flow) {
         settle(tables, entry, work, now);
     }
     true
@@ -212,6 +210,23 @@ where
     }
 }
 
+/// Whether this packet brings a flow nearer to being settled.
+#[inline(always)]
+fn may_settle<A>(flow: &Flow<A>) -> bool {
+    if flow.flags & flags::SETTLED != 0 {
+        return false;
+    }
+    if flow.flags & flags::REPLY != 0 {
+        return flow.state == tcp::NONE;
+    }
+    is_answered(flow.state)
+}
+
+#[inline(always)]
+fn is_answered(state: u16) -> bool {
+    state == tcp::OPEN || state == tcp::ANSWERED
+}
+
 /// Moves a flow to the records that no flood of first packets pushes out, when the client has spoken, was
 /// answered, and speaks again (decision 20).
 #[inline(always)]
@@ -221,13 +236,8 @@ where
     T: Tables<A>,
 {
     if work.flow.is_reply() {
-        if work.flow.state == tcp::NONE {
-            tables.set_flow_state(&work.headers.key, tcp::ANSWERED);
-            tables.set_flow_state(&work.reply_key, tcp::ANSWERED);
-        }
-        return;
-    }
-    if work.flow.state != tcp::OPEN && work.flow.state != tcp::ANSWERED {
+        tables.set_flow_state(&work.headers.key, tcp::ANSWERED);
+        tables.set_flow_state(&work.reply_key, tcp::ANSWERED);
         return;
     }
     work.flow.flags |= flags::SETTLED;

@@ -8,78 +8,109 @@ use tidegate_frames::frame::Frame;
 
 use crate::{
     driver::{Driver, Plan},
-    lane::{CLIENT, Lane, NODE, attach_tc, attach_xdp},
-    report::{Report, Row},
+    lane::{Attached, CLIENT, Lane, NODE, attach_tc, attach_xdp},
+    report::{Report, Row, is_wanted},
     rules::{NODE_PORT, To},
     way::{Way, ways},
 };
 
-/// Packets of one measurement, and how many there are of each.
+/// Packets of one measurement of flows that are known, and how many of these there are.
 const PACKETS: u32 = 1 << 19;
-const ROUNDS: usize = 5;
-/// Flows that are known.
 const KNOWN: u32 = 1 << 10;
-/// Flows of which most are new: more than there are packets.
-const NEW: u32 = 1 << 22;
+/// Packets of one measurement of flows that are new, and how many of these there are: none comes twice, and all
+/// together need fewer masquerade ports than there are.
+const NEW_PACKETS: u32 = 1 << 12;
+const NEW: u32 = 1 << 18;
+/// Packets before: flows are made, neighbours are found, caches are filled.
+const WARM: u32 = 1 << 11;
+const ROUNDS: usize = 6;
 
 pub(crate) fn run(report: &mut Report, quick: bool, only: &[String]) -> Result<()> {
     for to in [To::Pod, To::OtherNode] {
         for flows in [KNOWN, NEW] {
+            let kind = if flows == KNOWN { "known" } else { "new" };
+            let label = |way: Way| vec![to.place().to_owned(), kind.to_owned(), way.to_string()];
+            let mut roads = Vec::new();
             for way in ways(to, quick) {
-                if way.is_ceiling() && flows == NEW {
+                if (way.is_ceiling() && flows == NEW) || !is_wanted(&label(way), only) {
                     continue;
                 }
-                let kind = if flows == KNOWN { "known" } else { "new" };
-                let label = vec![to.place().to_owned(), kind.to_owned(), way.to_string()];
-                if !only
-                    .iter()
-                    .all(|word| label.iter().any(|it| it.contains(word)))
-                {
-                    continue;
+                match Road::new(way, to, flows) {
+                    Ok(road) => roads.push(road),
+                    Err(error) => eprintln!("bench: forward {}: {error:#}", label(way).join(" ")),
                 }
-                match measure(way, to, flows) {
-                    Ok(rate) => report.add(Row::rate("forward", label, rate / 1e6, "Mpps")),
-                    Err(error) => eprintln!("bench: forward {}: {error:#}", label.join(" ")),
+            }
+            // By turns: what else this machine does meets all of them.
+            for _ in 0..ROUNDS {
+                for road in &mut roads {
+                    road.measure()?;
                 }
+            }
+            for road in roads {
+                report.add(Row::rate(
+                    "forward",
+                    label(road.way),
+                    road.best / 1e6,
+                    "Mpps",
+                ));
             }
         }
     }
     Ok(())
 }
 
-/// The best of some rounds: others are of a machine that did something else, too.
-fn measure(way: Way, to: To, flows: u32) -> Result<f64> {
-    let lane = Lane::new()?;
-    let mut driver = Driver::load()?;
-    let is_xdp = matches!(
-        way,
-        Way::Tidegate { attach: "xdp", .. } | Way::Ceiling("ceiling_tx")
-    );
-    let _sink = match to {
-        To::Pod => attach_tc(&mut driver, "sink_tc", &lane.pod, "eth0")?,
-        // What XDP sends back needs XDP at the other end.
-        To::OtherNode if is_xdp => attach_xdp(&mut driver, "sink_xdp", &lane.sender, "eth0")?,
-        To::OtherNode => attach_tc(&mut driver, "sink_tc", &lane.sender, "eth0")?,
-    };
-    let _held = set_up(way, to, &lane, &mut driver)?;
-    let dialled = match way {
-        Way::Plain => SocketAddr::from((to.address(), 8080)),
-        _ => SocketAddr::from((NODE, NODE_PORT)),
-    };
-    let plan = plan(&lane, dialled, to, flows);
-    let packets = if flows == NEW {
-        NEW / (2 * ROUNDS as u32)
-    } else {
-        PACKETS
-    };
-    // Flows are made, neighbours are found, caches are filled.
-    let _warm: f64 = lane.send(&mut driver, &plan, 1 << 13)?;
-    let mut best: f64 = 0.0;
-    for _ in 0..ROUNDS {
-        best = best.max(lane.send(&mut driver, &plan, packets)?);
+/// A way that is set up.
+struct Road {
+    way: Way,
+    plan: Plan,
+    packets: u32,
+    /// Of its rounds: others are of a machine that did something else, too.
+    best: f64,
+    _held: Option<Box<dyn Any>>,
+    _sink: Attached,
+    driver: Driver,
+    lane: Lane,
+}
+
+impl Road {
+    fn new(way: Way, to: To, flows: u32) -> Result<Self> {
+        let lane = Lane::new()?;
+        let mut driver = Driver::load()?;
+        let is_xdp = matches!(
+            way,
+            Way::Tidegate { attach: "xdp", .. } | Way::Ceiling("ceiling_tx")
+        );
+        let sink = match to {
+            To::Pod => attach_tc(&mut driver, "sink_tc", &lane.pod, "eth0")?,
+            // What XDP sends back needs XDP at the other end.
+            To::OtherNode if is_xdp => attach_xdp(&mut driver, "sink_xdp", &lane.sender, "eth0")?,
+            To::OtherNode => attach_tc(&mut driver, "sink_tc", &lane.sender, "eth0")?,
+        };
+        let held = set_up(way, to, &lane, &mut driver)?;
+        let dialled = match way {
+            Way::Plain => SocketAddr::from((to.address(), 8080)),
+            _ => SocketAddr::from((NODE, NODE_PORT)),
+        };
+        let plan = plan(&lane, dialled, to, flows);
+        let _warm: f64 = lane.send(&mut driver, &plan, WARM)?;
+        Ok(Self {
+            way,
+            plan,
+            packets: if flows == NEW { NEW_PACKETS } else { PACKETS },
+            best: 0.0,
+            _held: held,
+            _sink: sink,
+            driver,
+            lane,
+        })
     }
-    ensure!(best > 1000.0, "nearly nothing arrived");
-    Ok(best)
+
+    fn measure(&mut self) -> Result<()> {
+        let rate = self.lane.send(&mut self.driver, &self.plan, self.packets)?;
+        ensure!(rate > 1000.0, "{}: nearly nothing arrived", self.way);
+        self.best = self.best.max(rate);
+        Ok(())
+    }
 }
 
 fn set_up(way: Way, to: To, lane: &Lane, driver: &mut Driver) -> Result<Option<Box<dyn Any>>> {

@@ -8,6 +8,7 @@ mod forward;
 mod tcp;
 mod program;
 mod report;
+mod plot;
 
 use anyhow::Result;
 use clap::Parser;
@@ -21,6 +22,9 @@ struct Options {
     /// Where to write the results as JSON
     #[arg(long)]
     json: Option<std::path::PathBuf>,
+    /// A directory for charts, as SVG
+    #[arg(long)]
+    svg: Option<std::path::PathBuf>,
     /// Fewer cases
     #[arg(long)]
     quick: bool,
@@ -45,6 +49,9 @@ fn main() -> Result<()> {
     }
     if let Some(path) = &options.json {
         std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
+    }
+    if let Some(directory) = &options.svg {
+        plot::write(&report.rows, directory)?;
     }
     Ok(())
 }

@@ -61,3 +61,9 @@ impl Report {
         self.rows.push(row);
     }
 }
+
+/// Whether a label has each of these words somewhere.
+pub(crate) fn is_wanted(label: &[String], only: &[String]) -> bool {
+    only.iter()
+        .all(|word| label.iter().any(|it| it.contains(word)))
+}

@@ -1,6 +1,7 @@
 //! TCP through a Service: connections a second, the time of a request, and bulk data, with tidegate and without.
 
 use std::{
+    any::Any,
     io::{ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::Arc,
@@ -14,58 +15,115 @@ use tidegate_rig::Netns;
 
 use crate::{
     lane::{Lane, NODE},
-    report::{Report, Row},
+    report::{Report, Row, is_wanted},
     rules::{NODE_PORT, To, cluster_ip},
     way::{Way, ways},
 };
 
 /// How long one measurement goes on, and how often it is made.
-const TIME: Duration = Duration::from_millis(1500);
-const ROUNDS: usize = 3;
+const TIME: Duration = Duration::from_millis(700);
+const ROUNDS: usize = 4;
 /// A request, and its answer.
 const REQUEST: usize = 64;
 const PORT: u16 = 8080;
 
 pub(crate) fn run(report: &mut Report, quick: bool, only: &[String]) -> Result<()> {
     for to in [To::Pod, To::OtherNode] {
-        for way in ways(to, quick).into_iter().filter(|way| !way.is_ceiling()) {
-            let label = vec![to.road().to_owned(), way.to_string()];
-            if !only
-                .iter()
-                .all(|word| label.iter().any(|it| it.contains(word)))
-            {
+        let label = |way: Way| vec![to.road().to_owned(), way.to_string()];
+        let mut roads = Vec::new();
+        for way in ways(to, quick) {
+            // XDP is for what comes in by an uplink, pods' packets are tc's.
+            let is_tc = !matches!(way, Way::Tidegate { attach: "xdp", .. } | Way::Ceiling(_));
+            if !is_tc || !is_wanted(&label(way), only) {
                 continue;
             }
-            match measure(way, to) {
-                Ok(found) => found
-                    .rows(&label)
-                    .into_iter()
-                    .for_each(|row| report.add(row)),
-                Err(error) => eprintln!("bench: tcp {}: {error:#}", label.join(" ")),
+            match Road::new(way, to) {
+                Ok(road) => roads.push(road),
+                Err(error) => eprintln!("bench: tcp {}: {error:#}", label(way).join(" ")),
+            }
+        }
+        for _ in 0..ROUNDS {
+            for road in &mut roads {
+                road.measure().with_context(|| road.way.to_string())?;
+            }
+        }
+        for road in &roads {
+            for row in road.rows(&label(road.way)) {
+                report.add(row);
             }
         }
     }
     Ok(())
 }
 
-/// The best of the rounds, each for itself: others are of a machine that did something else, too.
-#[derive(Default)]
-struct Found {
+/// A way that is set up, and the best of its rounds, each quantity for itself: others are of a machine that did
+/// something else, too.
+struct Road {
+    way: Way,
+    client: Netns,
+    dialled: SocketAddr,
+    received: Arc<AtomicU64>,
     connections: f64,
     /// Microseconds a request: median, 99 and 99.9 of 100.
-    request: Option<[f64; 3]>,
+    request: [f64; 3],
     bulk: f64,
+    _held: Option<Box<dyn Any>>,
+    _lane: Lane,
 }
 
-impl Found {
-    fn rows(&self, label: &[String]) -> Vec<Row> {
+impl Road {
+    /// Clients outside dial the NodePort of a pod here, pods dial the clusterIP of a pod elsewhere.
+    fn new(way: Way, to: To) -> Result<Self> {
+        let lane = Lane::new()?;
+        lane.sender
+            .ip("addr add 10.244.1.2/32 dev lo\nroute add 10.244.0.0/24 via 192.168.1.2")?;
+        let held = way.set_up(to, "TCP", &lane)?;
+        let (client, server, dialled) = match to {
+            To::Pod => (&lane.sender, &lane.pod, SocketAddr::from((NODE, NODE_PORT))),
+            To::OtherNode => (
+                &lane.pod,
+                &lane.sender,
+                SocketAddr::from((cluster_ip(way.services()), 80)),
+            ),
+        };
+        let dialled = match way {
+            Way::Plain => SocketAddr::from((to.address(), PORT)),
+            _ => dialled,
+        };
+        Ok(Self {
+            way,
+            client: client.clone(),
+            dialled,
+            received: serve(server)?,
+            connections: 0.0,
+            request: [f64::INFINITY; 3],
+            bulk: 0.0,
+            _held: held,
+            _lane: lane,
+        })
+    }
+
+    fn measure(&mut self) -> Result<()> {
+        let (to, received) = (self.dialled, Arc::clone(&self.received));
+        let (connected, request, bulk) = self
+            .client
+            .run(|| -> Result<_> { Ok((connections(to)?, requests(to)?, bulk(to, &received)?)) })?;
+        self.connections = self.connections.max(connected);
+        self.bulk = self.bulk.max(bulk);
+        for (best, it) in self.request.iter_mut().zip(request) {
+            *best = best.min(it);
+        }
+        Ok(())
+    }
+
+    fn rows(&self, label: &[String]) -> [Row; 5] {
         let row = |what: &str, value, unit| {
             let mut label = label.to_vec();
             label.push(what.to_owned());
             Row::rate("tcp", label, value, unit)
         };
-        let [p50, p99, p999] = self.request.unwrap_or_default();
-        vec![
+        let [p50, p99, p999] = self.request;
+        [
             row("connections", self.connections, "1/s"),
             row("request p50", p50, "us"),
             row("request p99", p99, "us"),
@@ -73,41 +131,6 @@ impl Found {
             row("bulk", self.bulk, "Gbit/s"),
         ]
     }
-}
-
-/// Clients outside dial the NodePort of a pod here, pods dial the clusterIP of a pod elsewhere.
-fn measure(way: Way, to: To) -> Result<Found> {
-    let lane = Lane::new()?;
-    lane.sender
-        .ip("addr add 10.244.1.2/32 dev lo\nroute add 10.244.0.0/24 via 192.168.1.2")?;
-    let _held = way.set_up(to, "TCP", &lane)?;
-    let (client, server, dialled) = match to {
-        To::Pod => (&lane.sender, &lane.pod, SocketAddr::from((NODE, NODE_PORT))),
-        To::OtherNode => (
-            &lane.pod,
-            &lane.sender,
-            SocketAddr::from((cluster_ip(way.services()), 80)),
-        ),
-    };
-    let dialled = match way {
-        Way::Plain => SocketAddr::from((to.address(), PORT)),
-        _ => dialled,
-    };
-    let received = serve(server)?;
-    let mut found = Found::default();
-    for _ in 0..ROUNDS {
-        client.run(|| -> Result<()> {
-            found.connections = found.connections.max(connections(dialled)?);
-            let request = requests(dialled)?;
-            let best = found.request.get_or_insert(request);
-            for (best, it) in best.iter_mut().zip(request) {
-                *best = best.min(it);
-            }
-            found.bulk = found.bulk.max(bulk(dialled, &received)?);
-            Ok(())
-        })?;
-    }
-    Ok(found)
 }
 
 /// Answers one connection after the other, for as long as the process lives; how many bytes it swallowed.

@@ -121,7 +121,7 @@ fn agent(
         .attach(attach)
         .args([
             "--flows",
-            "4194304",
+            "524288",
             "--masquerade-ports",
             "1024-29999",
             "--nodeport-range",

@@ -1,6 +1,7 @@
 //! What attackers and accidents do. `TIDEGATE_SOAK=1` makes all of it longer.
 
 mod churn;
+mod flood;
 mod noise;
 mod vitals;
 
