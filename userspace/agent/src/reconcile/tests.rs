@@ -279,6 +279,21 @@ fn a_device_that_appears_is_attached_and_one_that_goes_is_forgotten() {
 }
 
 #[test]
+fn other_routes_are_told_to_the_data_path_before_anything_else_is_known() {
+    let kernel = Fake::default();
+    let mut agent = agent(&kernel);
+    for route_epoch in [1, 2, 0, 7] {
+        agent.take_snapshot(&Snapshot {
+            route_epoch,
+            ..node()
+        });
+        agent.converge().unwrap();
+        assert_eq!(kernel.state().route_epoch, route_epoch);
+    }
+    assert!(!agent.is_synced());
+}
+
+#[test]
 fn a_renamed_device_is_attached_under_its_new_name() {
     let kernel = Fake::default();
     let mut agent = agent(&kernel);
