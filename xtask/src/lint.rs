@@ -9,7 +9,12 @@ pub(crate) fn run() -> Result<()> {
     cargo::run(&["fmt", "--all", "--check"])?;
     cargo::run(&["clippy", "--all-targets", "--", "--deny", "warnings"])?;
     // What measures is no part of the tests, and not built by default.
-    let packages = ["--package", "tidegate-bench", "--package", "tidegate-bench-control"];
+    let packages = [
+        "--package",
+        "tidegate-bench",
+        "--package",
+        "tidegate-bench-control",
+    ];
     let mut benches = vec!["clippy"];
     benches.extend(packages);
     benches.extend(["--all-targets", "--", "--deny", "warnings"]);

@@ -129,7 +129,7 @@ fn set_up(way: Way, to: To, lane: &Lane, driver: &mut Driver) -> Result<Option<B
 fn plan(lane: &Lane, dialled: SocketAddr, to: To, flows: u32) -> Plan {
     let [sender, node] = lane.macs;
     let client = SocketAddr::from((CLIENT, 0));
-    let mut bytes = Frame::udp(client, dialled).payload(&[0; 18]).build();
+    let mut bytes = Frame::udp(client, dialled).payload([0; 18]).build();
     bytes.resize(64, 0);
     bytes[..6].copy_from_slice(&node);
     bytes[6..12].copy_from_slice(&sender);

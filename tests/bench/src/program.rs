@@ -260,7 +260,7 @@ fn plan(case: &Case, places: &Places, kind: Kind, flags: Option<u8>) -> Result<P
     };
     let mut bytes = match flags {
         Some(flags) => Frame::tcp(src, dst).flags(flags).build(),
-        None => Frame::udp(src, dst).payload(&[0; 18]).build(),
+        None => Frame::udp(src, dst).payload([0; 18]).build(),
     };
     bytes.resize(LEN, 0);
     let mut sides = 0;

@@ -21,7 +21,7 @@ fn services_that_come_and_go_leave_no_map_descriptor_thread_or_memory_behind() -
         let many: Vec<Svc> = (0..AT_A_TIME)
             .map(|it| Svc::new(&format!("passing-{nth}-{it}"), 100 + it as u8))
             .collect();
-        let endpoints = if nth % 2 == 0 {
+        let endpoints = if nth.is_multiple_of(2) {
             [Ep::of(world.a(2)), Ep::of(world.b(2))]
         } else {
             [Ep::of(world.a(3)), Ep::of(world.b(1))]

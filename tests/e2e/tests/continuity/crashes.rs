@@ -113,7 +113,7 @@ impl Scene {
     /// The next state of the sources: endpoints move, a Service comes or goes.
     fn change(&self, nth: u32) -> Result<()> {
         let world = &self.world;
-        let endpoints = if nth % 2 == 0 {
+        let endpoints = if nth.is_multiple_of(2) {
             [world.a(1), world.b(1)]
         } else {
             [world.a(2), world.b(1)]
@@ -126,7 +126,7 @@ impl Scene {
         let objects = kept.objects(&Ep::all(endpoints));
         world.spec.manifests.put(&kept.name, &objects)?;
         let other = Svc::new("other", 2);
-        if nth % 2 == 0 {
+        if nth.is_multiple_of(2) {
             world.spec.manifests.remove("other.json")
         } else {
             let objects = other.objects(&[Ep::of(world.a(3)), Ep::of(world.b(2))]);
@@ -205,8 +205,7 @@ fn a_first_start_that_is_cut_short_anywhere_is_finished_by_the_next_one() -> Res
     let objects = svc.objects(&[Ep::of(world.a(1)), Ep::of(world.b(1))]);
     world.spec.manifests.put(&svc.name, &objects)?;
     let to = svc.node_port(world.node_address(false));
-    let mut deaths = 0;
-    for point in points() {
+    for (deaths, point) in points().enumerate() {
         let end = run_dying(&world, point)?;
         // Served or not: whoever is served is served right.
         if let Ok(answer) = world.scene.client.run(|| ask(Proto::Tcp, to)) {
@@ -223,7 +222,6 @@ fn a_first_start_that_is_cut_short_anywhere_is_finished_by_the_next_one() -> Res
             ensure!(deaths > 2, "only {deaths} deaths");
             return Ok(());
         }
-        deaths += 1;
         std::fs::remove_dir_all(world.spec.pins.join("v1"))?;
     }
     Ok(())

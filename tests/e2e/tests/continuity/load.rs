@@ -53,18 +53,20 @@ fn sent_again(machines: &[Netns]) -> Result<u64> {
     })
 }
 
+fn raise_descriptors() -> Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    ensure!(most >= DESCRIPTORS, "ulimit -n is {most}");
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, most, most)?)
+}
+
 #[test]
 fn rule_5_1_8_ten_thousand_flows_and_a_stream_of_new_ones_outlive_kill_restart_and_upgrade()
 -> Result<()> {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    ensure!(most >= DESCRIPTORS, "ulimit -n is {most}");
-    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    raise_descriptors()?;
     let mut world = World::builder().pods(2, 2).build()?;
     let pods: Vec<Netns> = world.scene.pods().map(|pod| pod.ns.clone()).collect();
-    let _servers = pods
-        .iter()
-        .map(|ns| Server::start(ns, PORT))
-        .collect::<Result<Vec<_>>>()?;
+    let servers = pods.iter().map(|ns| Server::start(ns, PORT));
+    let _servers = servers.collect::<Result<Vec<_>>>()?;
     let svc = Svc::new("many", 1);
     let endpoints: Vec<Ep> = world
         .scene
