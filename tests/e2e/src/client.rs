@@ -154,3 +154,22 @@ impl Udp {
         })
     }
 }
+
+/// A connection whose server has said who it is; what is sent on it now is repeated.
+pub fn open(to: SocketAddr) -> Result<TcpStream> {
+    let mut stream = dial(0, to)?;
+    let mut byte = [0];
+    while byte != *b"\n" {
+        stream.read_exact(&mut byte).context("the greeting")?;
+    }
+    Ok(stream)
+}
+
+/// Fails unless what is sent on a connection of [`open`] comes back.
+pub fn goes_on(stream: &mut TcpStream) -> Result<()> {
+    stream.write_all(b"tide")?;
+    let mut echo = [0; 4];
+    stream.read_exact(&mut echo)?;
+    ensure!(&echo == b"tide", "{echo:?}");
+    Ok(())
+}

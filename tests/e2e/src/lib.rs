@@ -14,7 +14,7 @@ mod terminal;
 mod wait;
 mod world;
 
-pub use client::{Answer, Proto, Udp, ask, ask_from, ask_many, dial};
+pub use client::{Answer, Proto, Udp, ask, ask_from, ask_many, dial, goes_on, open};
 pub use endpoint::Ep;
 pub use fate::{Fate, summary};
 pub use mtu::{Discover, discover};

@@ -1,10 +1,7 @@
 //! A flow table that is far too small for what goes on.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-
-use anyhow::{Context as _, Result, ensure};
-use tidegate_e2e::{Ep, Svc, Udp, World, dial};
+use anyhow::{Context as _, Result};
+use tidegate_e2e::{Ep, Svc, Udp, World, goes_on, open};
 use tidegate_rig::EchoServer;
 
 /// Two records a flow, so 512 flows at a time.
@@ -32,21 +29,4 @@ fn rule_5_7_11_busy_connections_survive_a_flow_table_that_is_full() -> Result<()
         }
         Ok(())
     })
-}
-
-fn open(to: SocketAddr) -> Result<TcpStream> {
-    let mut stream = dial(0, to)?;
-    let mut byte = [0];
-    while byte != *b"\n" {
-        stream.read_exact(&mut byte).context("the greeting")?;
-    }
-    Ok(stream)
-}
-
-fn goes_on(stream: &mut TcpStream) -> Result<()> {
-    stream.write_all(b"tide")?;
-    let mut echo = [0; 4];
-    stream.read_exact(&mut echo)?;
-    ensure!(&echo == b"tide", "{echo:?}");
-    Ok(())
 }

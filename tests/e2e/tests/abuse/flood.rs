@@ -1,13 +1,12 @@
 //! A flood of first packets on one Service, while connections of another one go on (decision 20).
 
 use std::{
-    io::{Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
-use tidegate_e2e::{Ep, Proto, Svc, Udp, World, ask, dial};
+use tidegate_e2e::{Ep, Proto, Svc, Udp, World, ask, goes_on, open};
 use tidegate_frames::{Frame, frame::tcp::SYN};
 use tidegate_rig::{Wire, mac_of};
 
@@ -57,22 +56,10 @@ impl Flood {
 }
 
 fn established(to: SocketAddr) -> Result<TcpStream> {
-    let mut stream = dial(0, to)?;
-    let mut byte = [0];
-    while byte != *b"\n" {
-        stream.read_exact(&mut byte).context("the greeting")?;
-    }
+    let mut stream = open(to)?;
     // The handshake's last packet is on its way before this; now it has arrived.
     goes_on(&mut stream)?;
     Ok(stream)
-}
-
-fn goes_on(stream: &mut TcpStream) -> Result<()> {
-    stream.write_all(b"tide")?;
-    let mut echo = [0; 4];
-    stream.read_exact(&mut echo)?;
-    ensure!(&echo == b"tide", "{echo:?}");
-    Ok(())
 }
 
 #[test]
