@@ -3,6 +3,8 @@
 mod clients;
 mod many;
 
+pub(crate) use many::used_backends;
+
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use tidegate_abi::{
     Address, Affinity, AffinityKey, Backend, BackendId, Counter, Device, Family, Flow, FlowKey,
@@ -221,30 +223,6 @@ impl DataPath {
         let used = map.keys().filter(Result::is_ok).count();
         Ok((name.to_owned(), u32::try_from(used).ok(), capacity))
     }
-}
-
-/// All backends by id; unused entries at the end are cut off.
-pub(crate) fn used_backends<A, M>(map: &Array<M, Raw<Backend<A>>>) -> Result<Vec<Backend<A>>, Error>
-where
-    A: Address,
-    M: std::borrow::Borrow<MapData>,
-    Backend<A>: bytemuck::Pod + Default + PartialEq,
-{
-    let mut backends = Vec::new();
-    let mut used = 0;
-    // Ids are handed out from the bottom, so a long run of unused ones is the end.
-    const GAP: usize = 4096;
-    for index in 0..map.len() {
-        let backend = map.get(&index, 0).step("cannot read a map of backends")?.0;
-        backends.push(backend);
-        if backend != Backend::default() {
-            used = backends.len();
-        } else if backends.len() - used > GAP {
-            break;
-        }
-    }
-    backends.truncate(used);
-    Ok(backends)
 }
 
 /// What was to be removed may be gone already.

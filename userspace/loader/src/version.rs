@@ -3,7 +3,7 @@
 
 use std::{os::fd::AsFd as _, os::fd::OwnedFd, path::Path};
 
-use aya::maps::{Array, Map, MapData};
+use aya::maps::{Map, MapData};
 use tidegate_abi::{ABI_VERSION, Address, Backend, BackendId, Ip4, Ip6, maps as names};
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     detach::{self, remove_all},
     error::{Error, Step as _},
     fault,
-    maps::{Raw, failed, used_backends},
+    maps::{failed, used_backends},
     object::{ASIDES_MAP, PINNED, Pins},
     pinned,
 };
@@ -147,9 +147,8 @@ impl DataPath {
             return Ok(());
         };
         let theirs = Map::from_map_data(theirs).step(failed(name))?;
-        let theirs: Array<MapData, Raw<Backend<A>>> = theirs.try_into().step(failed(name))?;
         let ours = self.backends::<A>()?;
-        for (id, backend) in (0..).zip(used_backends(&theirs)?) {
+        for (id, backend) in (0..).zip(used_backends::<A>(&theirs, name)?) {
             let is_unused = ours
                 .get(id as usize)
                 .is_none_or(|it| *it == Backend::default());

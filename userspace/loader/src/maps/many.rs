@@ -104,21 +104,14 @@ impl DataPath {
     where
         Backend<A>: bytemuck::Pod + Default + PartialEq,
     {
-        let mut used = 0;
-        // Ids are handed out from the bottom, so a long run of unused ones is the end.
-        let is_used = |backend: &Backend<A>| *backend != Backend::default();
-        let mut backends = self.array(of::<A>(names::BACKENDS), u32::MAX, |found| {
-            let last = found.iter().rposition(is_used);
-            used = last.map_or(used, |last| last + 1);
-            found.len() - used <= MANY
-        })?;
-        backends.truncate(used);
-        Ok(backends)
+        let name = of::<A>(names::BACKENDS);
+        used_backends(self.map(name)?, name)
     }
 
     /// The first `len` slots.
     pub fn slots(&self, len: u32) -> Result<Vec<BackendId>, Error> {
-        self.array(names::SLOTS, len, |_| true)
+        let map = self.map(names::SLOTS)?;
+        array(map, names::SLOTS, len, |_| true)
     }
 
     /// All entries of a hash map; those that vanish meanwhile are left out.
@@ -149,41 +142,6 @@ impl DataPath {
             self.map(name)?.try_into().step(failed(name))?;
         let all = map.iter().filter_map(Result::ok);
         Ok(all.map(|(key, value)| (key.0, value.0)).collect())
-    }
-
-    /// The first `len` entries of an array, as long as `goes_on` says so of what was read.
-    fn array<V: bytemuck::Pod>(
-        &self,
-        name: &str,
-        len: u32,
-        mut goes_on: impl FnMut(&[V]) -> bool,
-    ) -> Result<Vec<V>, Error> {
-        let (mut all, len) = (Vec::new(), len as usize);
-        if len == 0 {
-            return Ok(all);
-        }
-        let map = self.data(name)?.fd().as_fd();
-        let walked = walk(map, |_: &[u32], values| {
-            all.extend_from_slice(values);
-            all.len() < len && goes_on(&all)
-        });
-        match walked {
-            Ok(()) => {}
-            Err(error) if batch::is_unknown(&error) => {
-                let map: Array<&MapData, Raw<V>> = self.map(name)?.try_into().step(failed(name))?;
-                all.clear();
-                for index in 0..map.len().min(u32::try_from(len).unwrap_or(u32::MAX)) {
-                    all.push(map.get(&index, 0).step(failed(name))?.0);
-                    if all.len() % MANY == 0 && !goes_on(&all) {
-                        break;
-                    }
-                }
-            }
-            Err(error) => return Err(error).step(failed(name)),
-        }
-        let _end = goes_on(&all);
-        all.truncate(len);
-        Ok(all)
     }
 
     /// Sets entries; how many of them are set. The others are to be set one at a time.
@@ -229,11 +187,66 @@ impl DataPath {
     }
 
     fn data(&self, name: &str) -> Result<&MapData, Error> {
-        match self.map(name)? {
-            Map::Array(data) | Map::HashMap(data) | Map::LruHashMap(data) => Ok(data),
-            _ => Err(missing(name)),
-        }
+        data(self.map(name)?, name)
     }
+}
+
+/// All backends in a map, by id; unused entries at the end are cut off.
+pub(crate) fn used_backends<A: Address>(map: &Map, name: &str) -> Result<Vec<Backend<A>>, Error>
+where
+    Backend<A>: bytemuck::Pod + Default + PartialEq,
+{
+    let mut used = 0;
+    // Ids are handed out from the bottom, so a long run of unused ones is the end.
+    let is_used = |backend: &Backend<A>| *backend != Backend::default();
+    let mut backends = array(map, name, u32::MAX, |found| {
+        let last = found.iter().rposition(is_used);
+        used = last.map_or(used, |last| last + 1);
+        found.len() - used <= MANY
+    })?;
+    backends.truncate(used);
+    Ok(backends)
+}
+
+fn data<'a>(map: &'a Map, name: &str) -> Result<&'a MapData, Error> {
+    match map {
+        Map::Array(data) | Map::HashMap(data) | Map::LruHashMap(data) => Ok(data),
+        _ => Err(missing(name)),
+    }
+}
+
+/// The first `len` entries of an array, as long as `goes_on` says so of what was read.
+fn array<V: bytemuck::Pod>(
+    map: &Map,
+    name: &str,
+    len: u32,
+    mut goes_on: impl FnMut(&[V]) -> bool,
+) -> Result<Vec<V>, Error> {
+    let (mut all, len) = (Vec::new(), len as usize);
+    if len == 0 {
+        return Ok(all);
+    }
+    let walked = walk(data(map, name)?.fd().as_fd(), |_: &[u32], values| {
+        all.extend_from_slice(values);
+        all.len() < len && goes_on(&all)
+    });
+    match walked {
+        Ok(()) => {}
+        Err(error) if batch::is_unknown(&error) => {
+            let map: Array<&MapData, Raw<V>> = map.try_into().step(failed(name))?;
+            all.clear();
+            for index in 0..map.len().min(u32::try_from(len).unwrap_or(u32::MAX)) {
+                all.push(map.get(&index, 0).step(failed(name))?.0);
+                if all.len() % MANY == 0 && !goes_on(&all) {
+                    break;
+                }
+            }
+        }
+        Err(error) => return Err(error).step(failed(name)),
+    }
+    let _end = goes_on(&all);
+    all.truncate(len);
+    Ok(all)
 }
 
 fn count<T>(all: &[T]) -> u32 {
