@@ -28,6 +28,8 @@ pub const DEVICES: &str = "devices";
 pub const SETTINGS: &str = "settings";
 /// How often routes, neighbours or devices have changed, one entry; 0: next hops are not to be remembered.
 pub const ROUTE_EPOCH: &str = "route_epoch";
+/// The tick in which an address was last taken away from a Service, or given to another one, one entry.
+pub const MOVED: &str = "moved";
 /// Packets and bytes by reason, per CPU.
 pub const COUNTERS: &str = "counters";
 /// Packets, bytes and flows by service port, per CPU.

@@ -32,7 +32,8 @@ where
     let moves = headers.key.proto != Proto::UDP && tcp::moves(headers.tcp_flags);
     // The port of a flow that is over may have been given to another at any moment.
     let doubtful = !flow.is_reply() && tcp::is_over(flow.state);
-    if flow.seen != now || moves || doubtful || may_settle(&flow) {
+    let is_due = flow.seen != now || (!flow.is_reply() && may_have_moved(tables, headers, now));
+    if is_due || moves || doubtful || may_settle(&flow) {
         let kept = tables.with_work(headers, |work| {
             work.flow = *flow;
             work.reply_key = flow.opposite(headers.key.proto);
@@ -67,12 +68,12 @@ where
         tables.remove_flow(&work.headers.key);
         return false;
     }
+    if !work.flow.is_reply() && has_moved(tables, work) {
+        tables.remove_flow(&work.reply_key);
+        tables.remove_flow(&work.headers.key);
+        return false;
+    }
     if work.flow.seen != now {
-        if !work.flow.is_reply() && has_moved(tables, work) {
-            tables.remove_flow(&work.reply_key);
-            tables.remove_flow(&work.headers.key);
-            return false;
-        }
         // The forward record carries the time that counts (rule 5.2.14).
         if is_ours {
             tables.touch_flow(&work.reply_key, now);
@@ -93,6 +94,14 @@ where
         settle(tables, entry, work, now);
     }
     true
+}
+
+/// Whether any address was taken from a Service in this tick: then no UDP flow waits for the next one to be asked.
+///
+/// Who tells reads a clock that may be ahead of ours by a moment.
+#[inline(always)]
+fn may_have_moved<A: Address, T: Tables<A>>(tables: &T, headers: &Headers<A>, now: u32) -> bool {
+    headers.key.proto == Proto::UDP && tables.moved().wrapping_sub(now) <= 1
 }
 
 /// Whether the address that a UDP client dialled has been taken away from the Service, or given to another

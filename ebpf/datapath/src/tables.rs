@@ -64,6 +64,8 @@ pub trait Tables<A: Address> {
     /// Says how many fragments are held, on an existing record.
     fn set_fragment_held(&self, key: &FragmentKey<A>, held: u16);
 
+    /// The tick in which an address was last taken away from a Service, or given to another one.
+    fn moved(&self) -> u32;
     /// What stands behind a dialled address.
     fn frontend(&self, key: &FrontendKey<A>) -> Option<Frontend>;
     /// The backend id in a slot.

@@ -100,6 +100,10 @@ pub(crate) static WAY: PerCpuArray<Way> = PerCpuArray::with_max_entries(1, 0);
 #[map(name = "route_epoch")]
 pub(crate) static ROUTE_EPOCH: Array<u32> = Array::with_max_entries(1, 0);
 
+/// When an address was last taken from a Service, see [`tidegate_datapath::Tables::moved`].
+#[map(name = "moved")]
+pub(crate) static MOVED: Array<u32> = Array::with_max_entries(1, 0);
+
 /// The programs of [`crate::aside`], by family. Pinned: an array that only an agent holds is emptied when the
 /// agent ends.
 #[map(name = "asides")]

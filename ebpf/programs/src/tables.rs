@@ -375,6 +375,14 @@ impl<A: Family> Tables<A> for Maps {
     }
 
     #[inline(always)]
+    fn moved(&self) -> u32 {
+        // SAFETY: an entry of an array; volatile, since the agent writes it.
+        maps::MOVED
+            .get_ptr(0)
+            .map_or(0, |it| unsafe { it.read_volatile() })
+    }
+
+    #[inline(always)]
     fn has_setting(&self, flag: u32) -> bool {
         settings().is_some_and(|settings| settings.flags & flag != 0)
     }

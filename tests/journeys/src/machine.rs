@@ -133,6 +133,8 @@ pub trait Machine {
     fn tick(&self) -> u32;
     /// The present time in nanoseconds.
     fn now_ns(&self) -> u64;
+    /// As the agent does when it has taken an address from a Service.
+    fn note_moved(&mut self);
     /// All affinity records.
     fn affinities(&self) -> Vec<Sticky>;
     /// Adds or replaces an affinity record.

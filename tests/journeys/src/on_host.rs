@@ -137,6 +137,10 @@ impl Machine for HostMachine {
         self.0.world.now_ns()
     }
 
+    fn note_moved(&mut self) {
+        self.0.tables.moved.set(self.0.world.tick.get());
+    }
+
     fn affinities(&self) -> Vec<Sticky> {
         let mut records = sticky_of::<Ip4>(&self.0);
         records.extend(sticky_of::<Ip6>(&self.0));

@@ -202,6 +202,11 @@ impl Machine for KernelMachine {
         ((now / jiffy * jiffy) >> TICK_SHIFT) as u32
     }
 
+    fn note_moved(&mut self) {
+        let noted = self.data_path.note_moved();
+        noted.expect("the map of moved addresses can be written");
+    }
+
     fn affinities(&self) -> Vec<Sticky> {
         self.affinities
             .all()

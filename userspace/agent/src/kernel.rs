@@ -24,6 +24,7 @@ pub(crate) trait Kernel: Maps<Ip4> + Maps<Ip6> + Send + 'static {
     fn set_host_backends(&mut self, wanted: bool) -> Result<(), Error>;
     fn set_settings(&mut self, settings: &Settings) -> Result<(), Error>;
     fn set_route_epoch(&mut self, epoch: u32) -> Result<(), Error>;
+    fn note_moved(&mut self) -> Result<(), Error>;
     fn set_device(&mut self, index: u32, device: Option<Device>) -> Result<(), Error>;
     fn known_devices(&self) -> Result<Vec<(u32, Device)>, Error>;
     fn set_tables(&mut self, tables: &[(u32, &[BackendId])]) -> Result<(), Error>;
@@ -96,6 +97,9 @@ impl Kernel for DataPath {
     }
     fn set_route_epoch(&mut self, epoch: u32) -> Result<(), Error> {
         self.set_route_epoch(epoch)
+    }
+    fn note_moved(&mut self) -> Result<(), Error> {
+        self.note_moved()
     }
     fn set_device(&mut self, index: u32, device: Option<Device>) -> Result<(), Error> {
         self.set_device(index, device)

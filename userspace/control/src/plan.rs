@@ -63,6 +63,9 @@ pub struct Plan {
     pub problems: Vec<Problem>,
     /// UDP backends stop serving: sockets that were translated when they connected do not notice.
     pub lost_udp: bool,
+    /// UDP frontends are taken away from service ports, or given to others: their flows do not go on
+    /// (rules 5.2.9 and 5.2.12).
+    pub moved_udp: bool,
     /// Ids that this plan gave to service ports: whatever is kept by id begins anew, before the writes.
     pub new_services: Vec<u32>,
     /// Ids that belong to no service port any more.

@@ -266,6 +266,11 @@ where
         (self.settings.masquerade_min, self.settings.masquerade_max)
     }
 
+    /// On paper every packet is asked: what comes of it is the same as in the kernel, which only asks less often.
+    fn moved(&self) -> u32 {
+        self.tick()
+    }
+
     fn has_setting(&self, flag: u32) -> bool {
         self.settings.flags & flag != 0
     }

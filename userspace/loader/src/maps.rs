@@ -17,6 +17,7 @@ use crate::{
     error::{Error, Step as _},
     fault,
     load::missing,
+    sweep::now_tick,
 };
 
 /// A value of `tidegate-abi` as aya wants it.
@@ -82,6 +83,12 @@ impl DataPath {
     /// every packet has its route looked up.
     pub fn set_route_epoch(&mut self, epoch: u32) -> Result<(), Error> {
         self.set(names::ROUTE_EPOCH, 0, &epoch)
+    }
+
+    /// Says that addresses were just taken away from Services or given to others: from now on, not from the next tick
+    /// on, no UDP flow goes on that was opened through them.
+    pub fn note_moved(&mut self) -> Result<(), Error> {
+        self.set(names::MOVED, 0, &now_tick())
     }
 
     /// Tells the data path about a device, or that it is gone.

@@ -164,7 +164,7 @@ impl Sweeper {
 }
 
 /// The data path's clock (rule 5.7.13).
-fn now_tick() -> u32 {
+pub(crate) fn now_tick() -> u32 {
     let mut now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,

@@ -50,6 +50,8 @@ pub struct HostTables {
     pub devices: RefCell<HashMap<u32, Device>>,
     /// The node's settings.
     pub settings: Cell<Settings>,
+    /// The tick in which an address was last taken from a Service.
+    pub moved: Cell<u32>,
     /// Frames that wait for others.
     pub held: Held,
 }
@@ -195,6 +197,10 @@ impl<A: Family> Tables<A> for HostTables {
     fn masquerade_ports(&self) -> (u16, u16) {
         let settings = self.settings.get();
         (settings.masquerade_min, settings.masquerade_max)
+    }
+
+    fn moved(&self) -> u32 {
+        self.moved.get()
     }
 
     fn has_setting(&self, flag: u32) -> bool {

@@ -13,7 +13,12 @@ pub(super) fn plan<K: Kernel>(kernel: &mut K, plan: &Plan) -> Result<(), Error> 
     for id in &plan.new_services {
         kernel.clear_service_traffic(*id)?;
     }
-    writes(kernel, &plan.writes)
+    let written = writes(kernel, &plan.writes);
+    // Also after a failure: some of them may be gone.
+    if plan.moved_udp {
+        kernel.note_moved()?;
+    }
+    written
 }
 
 /// Carries the writes out in their order, and stops at the first that fails. Neighbours that go to one map are one

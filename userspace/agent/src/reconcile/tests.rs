@@ -294,6 +294,24 @@ fn other_routes_are_told_to_the_data_path_before_anything_else_is_known() {
 }
 
 #[test]
+fn rule_5_2_12_the_data_path_is_told_when_udp_addresses_were_taken_away() {
+    for (protocol, told) in [("UDP", 1), ("TCP", 0)] {
+        let kernel = Fake::default();
+        let mut agent = agent(&kernel);
+        agent.take_batch(batch(
+            &WEB.replace("{port:", &format!("{{protocol: {protocol}, port:")),
+        ));
+        agent.converge().unwrap();
+        assert!(!kernel.state().v4.frontends.is_empty());
+        assert_eq!(kernel.state().moved, 0, "{protocol}");
+        agent.take_batch(batch(""));
+        agent.converge().unwrap();
+        assert!(kernel.state().v4.frontends.is_empty());
+        assert_eq!(kernel.state().moved, told, "{protocol}");
+    }
+}
+
+#[test]
 fn a_renamed_device_is_attached_under_its_new_name() {
     let kernel = Fake::default();
     let mut agent = agent(&kernel);

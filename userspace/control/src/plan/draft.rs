@@ -1,8 +1,8 @@
 //! A plan in the making: the writes of each step, and what did not fit.
 
-use tidegate_abi::{Address, Family, maps};
+use tidegate_abi::{Address, Family, FrontendKey, Proto, maps};
 
-use super::{Plan, Write};
+use super::{Plan, Write, write::Maps};
 use crate::{
     desired::DesiredPort,
     problem::{Problem, Severity},
@@ -21,6 +21,8 @@ pub(super) struct Draft {
     pub(super) problems: Vec<Problem>,
     /// A backend that stops serving is, or may be, a UDP one.
     pub(super) lost_udp: bool,
+    /// A UDP frontend is taken away from a service port.
+    pub(super) moved_udp: bool,
 }
 
 /// What there was no room for.
@@ -49,6 +51,11 @@ impl Draft {
         self.problems.push(problem.object(port.key.object()));
     }
 
+    pub(super) fn remove<A: Maps>(&mut self, frontends: Vec<FrontendKey<A>>) {
+        self.moved_udp |= frontends.iter().any(|key| key.proto == Proto::UDP);
+        self.removed.extend(frontends.into_iter().map(A::remove));
+    }
+
     pub(super) fn into_plan(self) -> Plan {
         let Self {
             backends,
@@ -61,6 +68,7 @@ impl Draft {
             retired,
             problems,
             lost_udp,
+            moved_udp,
         } = self;
         let steps = [
             backends, slots, admitted, unguarded, barred, frontends, removed, retired,
@@ -70,6 +78,7 @@ impl Draft {
             writes,
             problems,
             lost_udp,
+            moved_udp,
             new_services: Vec::new(),
             gone_services: Vec::new(),
         }

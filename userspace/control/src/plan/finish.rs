@@ -59,7 +59,7 @@ impl Planner {
         };
         let mut gone: Vec<_> = half.frontends.extract_if(stray).map(|it| it.0).collect();
         gone.sort_unstable();
-        draft.removed.extend(gone.into_iter().map(A::remove));
+        draft.remove(gone);
         let held = &mut half.source_ranges;
         let gone = held.extract_if(.., |key| !ranges.contains(key));
         draft.barred.extend(gone.map(A::bar));

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tidegate_abi::{Address, Frontend, FrontendKey, backend, frontend};
+use tidegate_abi::{Address, Frontend, FrontendKey, Proto, backend, frontend};
 
 use super::{
     Planner, backends,
@@ -179,6 +179,8 @@ impl Planner {
         if old == Some(frontend) {
             return;
         }
+        let is_moved = old.is_some_and(|old| old.service != frontend.service);
+        draft.moved_udp |= is_moved && key.proto == Proto::UDP;
         let write = A::frontend(key, frontend);
         if old.is_some_and(|old| guard::leaves(&old, &frontend)) {
             draft.unguarded.push(write);

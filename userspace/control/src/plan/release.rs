@@ -147,7 +147,7 @@ impl Planner {
         let half = A::half_mut(&mut self.image);
         removed.sort_unstable();
         removed.retain(|key| half.frontends.remove(key).is_some());
-        draft.removed.extend(removed.into_iter().map(A::remove));
+        draft.remove(removed);
         barred.sort_unstable();
         barred.retain(|key| half.source_ranges.remove(key));
         draft.barred.extend(barred.into_iter().map(A::bar));

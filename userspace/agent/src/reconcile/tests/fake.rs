@@ -37,6 +37,8 @@ pub(super) struct State {
     /// Devices that refuse to be attached.
     pub(super) stubborn: Vec<String>,
     pub(super) route_epoch: u32,
+    /// How often it was told that addresses were taken from Services.
+    pub(super) moved: u32,
     /// How many more writes of frontends fail.
     pub(super) failures: u32,
     /// How many more changes are made before the agent is dead; `None`: it lives.
@@ -163,6 +165,11 @@ impl Kernel for Fake {
     fn set_route_epoch(&mut self, epoch: u32) -> Result<(), Error> {
         self.step("map")?;
         self.state().route_epoch = epoch;
+        Ok(())
+    }
+    fn note_moved(&mut self) -> Result<(), Error> {
+        self.step("map")?;
+        self.state().moved += 1;
         Ok(())
     }
     fn set_device(&mut self, index: u32, device: Option<Device>) -> Result<(), Error> {

@@ -74,17 +74,19 @@ fn rule_4_9_flags_that_an_earlier_agent_left_are_put_right() {
     assert_eq!(plan.writes.len(), 2);
 }
 
+/// A service port of this protocol.
+fn of(proto: Proto) -> DesiredPort<Ip4> {
+    let mut port = four("a", 1, &[1, 2]);
+    port.key = std::sync::Arc::new(PortKey {
+        proto,
+        ..(*port.key).clone()
+    });
+    port.frontends[0].0.proto = proto;
+    port
+}
+
 #[test]
 fn rule_5_2_15_a_plan_tells_when_udp_backends_stop_serving() {
-    let of = |proto: Proto| {
-        let mut port = four("a", 1, &[1, 2]);
-        port.key = std::sync::Arc::new(PortKey {
-            proto,
-            ..(*port.key).clone()
-        });
-        port.frontends[0].0.proto = proto;
-        port
-    };
     for (proto, lost) in [
         (Proto::UDP, true),
         (Proto::TCP, false),
@@ -101,4 +103,34 @@ fn rule_5_2_15_a_plan_tells_when_udp_backends_stop_serving() {
         let mut planner = Planner::adopt(image, ROOM);
         assert!(planner.plan(&desired4(vec![])).lost_udp);
     }
+}
+
+#[test]
+fn rule_5_2_9_and_5_2_12_a_plan_tells_when_a_udp_frontend_leaves_its_service_port() {
+    for (proto, told) in [(Proto::UDP, true), (Proto::TCP, false)] {
+        let port = of(proto);
+        let mut heir = port.clone();
+        heir.key = std::sync::Arc::new(PortKey {
+            service: "heir".to_owned(),
+            ..(*port.key).clone()
+        });
+        let mut fewer = port.clone();
+        fewer.cluster.pop();
+        let mut planner = empty();
+        let mut tells = |ports: Vec<DesiredPort<Ip4>>| planner.plan(&desired4(ports)).moved_udp;
+        assert!(!tells(vec![port.clone()]), "a new one is nobody's loss");
+        assert!(!tells(vec![fewer]), "it is still the Service's");
+        assert_eq!(tells(vec![heir]), told);
+        assert_eq!(tells(vec![]), told);
+    }
+}
+
+#[test]
+fn rule_5_2_12_so_does_a_plan_for_what_changed() {
+    let port = std::sync::Arc::new(of(Proto::UDP));
+    let mut planner = empty();
+    let _first = planner.plan(&desired4(vec![(*port).clone()]));
+    let mut delta = crate::desired::Delta::default();
+    delta.v4.gone.push(std::sync::Arc::clone(&port.key));
+    assert!(planner.advance(&delta).moved_udp);
 }
