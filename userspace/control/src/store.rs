@@ -5,7 +5,7 @@
 //! read at all, nothing of the file is removed, since any object may have been in it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::RangeInclusive,
     sync::Arc,
 };
@@ -53,7 +53,8 @@ pub struct Store {
     node_ports: RangeInclusive<u16>,
     /// All versions of an object, one a file, in the order in which they were first seen.
     objects: BTreeMap<ObjectKey, Vec<Held>>,
-    files: HashMap<String, HashSet<ObjectKey>>,
+    /// The objects of each file: mostly one, for each object of an API server is a file of its own.
+    files: HashMap<Arc<str>, Vec<ObjectKey>>,
     next_seen: u64,
     /// Objects that may be other than when somebody last asked.
     changed: BTreeSet<ObjectKey>,
@@ -136,7 +137,7 @@ impl Store {
 
     /// The names of all files that hold objects.
     pub fn files(&self) -> impl Iterator<Item = &str> {
-        self.files.keys().map(String::as_str)
+        self.files.keys().map(|file| &**file)
     }
 
     /// The objects of a kind, one version of each, in the order of their keys.
@@ -214,7 +215,8 @@ impl Store {
     /// Keeps a file's version of an object; the problem is that another file had it first.
     fn put(&mut self, file: &str, object: Object) -> Option<Problem> {
         let key = object.key.clone();
-        let versions = self.objects.entry(key.clone()).or_default();
+        let versions = self.objects.entry(key.clone());
+        let versions = versions.or_insert_with(|| Vec::with_capacity(1));
         let is_from = |held: &Held| &*held.written.origin.file == file;
         let place = versions.iter().position(is_from);
         let object = match place.map(|place| &mut versions[place]) {
@@ -239,10 +241,13 @@ impl Store {
                 });
                 self.changes.add(key.kind);
                 self.next_seen += 1;
-                self.files
-                    .entry(file.to_owned())
-                    .or_default()
-                    .insert(key.clone());
+                match self.files.get_mut(file) {
+                    Some(keys) => keys.push(key.clone()),
+                    None => {
+                        let file = Arc::clone(&object.origin.file);
+                        self.files.insert(file, vec![key.clone()]);
+                    }
+                }
                 self.note(&key);
                 object
             }
@@ -271,7 +276,7 @@ impl Store {
         let Some(keys) = self.files.get_mut(file) else {
             return;
         };
-        for key in keys.extract_if(|key| !keep(key)) {
+        for key in keys.extract_if(.., |key| !keep(key)) {
             if key.kind == Kind::Service {
                 self.rewritten.insert(key.clone());
             }

@@ -190,8 +190,11 @@ fn typed(kind: Kind, value: &mut Value) -> Result<Body, (String, String)> {
 }
 
 fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, (String, String)> {
-    serde_path_to_error::deserialize(value)
-        .map_err(|error| (error.path().to_string(), error.inner().to_string()))
+    // Where something is wrong costs as much again to know: only those pay it that are wrong.
+    T::deserialize(value).or_else(|_error| {
+        serde_path_to_error::deserialize(value)
+            .map_err(|error| (error.path().to_string(), error.inner().to_string()))
+    })
 }
 
 fn broken(origin: &Origin, field: &str, reason: &str, parsed: &mut Parsed) {
