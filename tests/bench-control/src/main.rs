@@ -4,6 +4,10 @@ use anyhow::Result;
 use clap::Parser;
 use tidegate_bench_control::{Options, inside, run};
 
+/// As the agent has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures the control path.
 #[derive(Parser)]
 struct Arguments {
