@@ -56,7 +56,12 @@ struct Case {
     kind: Kind,
     flows: u32,
     remote: bool,
+    /// One of them is dialled.
+    services: u32,
 }
+
+/// Services of a large cluster.
+const MANY: u32 = 50_000;
 
 pub(crate) fn run(report: &mut Report, quick: bool, times: u32, only: &[String]) -> Result<()> {
     with_kernel_of(RECORDS, |machine| {
@@ -100,6 +105,11 @@ fn cases(quick: bool) -> Vec<Case> {
                 kind,
                 flows,
                 remote,
+                services: 1,
+            };
+            let among_many = |case: Case| Case {
+                services: MANY,
+                ..case
             };
             let kind = if program == "tc_pod" {
                 Kind::Reply
@@ -109,8 +119,10 @@ fn cases(quick: bool) -> Vec<Case> {
             for tcp in [true, false] {
                 cases.extend(counts.iter().map(|flows| case(kind, tcp, *flows)));
             }
+            cases.push(among_many(case(kind, true, 1 << 10)));
             if program != "tc_pod" {
                 cases.push(case(Kind::New, false, 1 << 20));
+                cases.push(among_many(case(Kind::New, false, 1 << 20)));
             }
             cases.push(case(Kind::Stranger, true, 1 << 16));
         }
@@ -325,8 +337,22 @@ fn scene(places: &Places, case: &Case) -> tidegate_journeys::scene::Scene {
     } else {
         NODE_PORT
     };
+    for number in 1..case.services {
+        scene.frontend(other(case.v6, number), proto, flags, &ids[..1]);
+    }
     scene.frontend(places.roles.node_port, proto, flags, &ids);
     scene
+}
+
+/// Where a Service that nobody dials is.
+fn other(v6: bool, number: u32) -> SocketAddr {
+    let [a, b] = [(number >> 16) as u16, number as u16];
+    let ip: IpAddr = if v6 {
+        [0xfd00, 0x7469, 0x97, 0, 0, 0, a, b].into()
+    } else {
+        std::net::Ipv4Addr::from_bits(0x0a61_0000 + number).into()
+    };
+    SocketAddr::new(ip, 80)
 }
 
 fn remote(places: &Places, number: u8) -> SocketAddr {
@@ -347,16 +373,20 @@ fn remote(places: &Places, number: u8) -> SocketAddr {
 
 impl Case {
     fn label(&self) -> Vec<String> {
-        let kind = match self.kind {
+        let mut kind = match self.kind {
             Kind::Known => "established",
             Kind::Reply => "reply",
             Kind::New => "new flow",
             Kind::Stranger => "no service",
-        };
+        }
+        .to_owned();
+        if self.services > 1 {
+            kind += &format!(", {} services", self.services);
+        }
         let to = if self.remote { "remote" } else { "local" };
         let transport = if self.tcp { "TCP" } else { "UDP" };
         let family = if self.v6 { "IPv6" } else { "IPv4" };
-        [self.program, family, transport, kind, to]
+        [self.program, family, transport, &kind, to]
             .map(str::to_owned)
             .into_iter()
             .chain([self.flows.to_string()])

@@ -41,10 +41,13 @@ pub(crate) fn ways(to: To, quick: bool) -> Vec<Way> {
     } else {
         &["tc", "xdp"]
     };
+    // kube-proxy's rules for so many would take minutes to be read.
+    let more: &[u32] = if quick { &[] } else { &[50_000] };
     for attach in attach {
         ways.extend(
             counts
                 .iter()
+                .chain(more)
                 .map(|&services| Way::Tidegate { attach, services }),
         );
     }
