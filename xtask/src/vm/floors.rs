@@ -1,5 +1,7 @@
 //! What is run in each machine, floor by floor.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 
 use super::kernels::Kernel;
@@ -8,6 +10,22 @@ use super::skips;
 /// The end-to-end tests that every kernel is given: the whole data path with real sockets, and the agent's life.
 pub(super) const E2E: [&str; 4] = ["processes", "master_table", "traffic", "host_backend"];
 
+/// Of the floor `kernel`, where every test loads all programs once or more: one of each kind, since an emulated
+/// verifier takes most of a minute for it.
+const KERNEL: [&str; 11] = [
+    "adopt::maps_are_adopted",
+    "again::a_device_made_anew",
+    "again::another_mode_moves_xdp",
+    "attach::each_role_and_mode",
+    "cgroup::all_eight_hooks",
+    "flows::a_new_flow",
+    "lost::rule_5_1_11_a_program_that_somebody_detaches",
+    "opening::rule_5_7_11",
+    "pins::rule_5_1_11_pins_that_somebody_removes",
+    "told::traffic_is_counted",
+    "versions::the_next_version_takes",
+];
+
 /// Journeys that know no kernel: the host's half, and what is said in words.
 const HOST_ONLY: [&str; 3] = ["on_the_host", "words::", "properties::"];
 
@@ -15,7 +33,7 @@ const HOST_ONLY: [&str; 3] = ["on_the_host", "words::", "properties::"];
 pub(crate) enum Floor {
     /// Every program through the verifier
     Load,
-    /// Load, attach, pin and detach
+    /// Load, attach, pin and detach, one test of each kind
     Kernel,
     /// A flow's life, hop by hop, on the loaded programs
     Journeys,
@@ -64,6 +82,10 @@ impl Floor {
 }
 
 impl Job {
+    pub(super) fn within(&self) -> Duration {
+        Duration::from_secs(self.within_s.into())
+    }
+
     /// As the first process reads it.
     pub(super) fn line(&self) -> String {
         let Self {
@@ -96,6 +118,9 @@ pub(super) fn jobs(kernel: Kernel, floors: &[Floor], filter: &[String]) -> Vec<J
 fn job(kernel: Kernel, floor: Floor, name: &str, filter: &[String]) -> Job {
     let skips = skips::of(kernel, floor);
     let mut args = Vec::new();
+    if floor == Floor::Kernel && filter.is_empty() {
+        args.extend(KERNEL.map(str::to_owned));
+    }
     if floor != Floor::Load {
         args.extend(filter.iter().cloned());
         args.push("--test-threads=1".to_owned());
