@@ -26,13 +26,11 @@ pub(crate) struct Cord {
 pub(crate) type Passed = Vec<(String, Option<Value>)>;
 
 impl Cord {
-    /// Whether this object is the server's own Service, or one of its slices.
-    pub(crate) fn concerns(&self, resource: Resource, file: &str, object: Option<&Value>) -> bool {
+    /// Whether what is called so is the server's own Service, or was one of its slices when it was last heard of.
+    pub(crate) fn knows(&self, resource: Resource, file: &str) -> bool {
         match resource {
             Resource::Services => file == OWN,
-            Resource::EndpointSlices => {
-                self.now.contains_key(file) || object.is_some_and(is_of_server)
-            }
+            Resource::EndpointSlices => self.now.contains_key(file),
             Resource::Node | Resource::ServiceCidrs => false,
         }
     }
@@ -81,6 +79,15 @@ impl Cord {
             }
         }
         passed
+    }
+}
+
+/// Whether this object is the server's own Service, or one of its slices.
+pub(crate) fn is_own(resource: Resource, file: &str, object: &Value) -> bool {
+    match resource {
+        Resource::Services => file == OWN,
+        Resource::EndpointSlices => is_of_server(object),
+        Resource::Node | Resource::ServiceCidrs => false,
     }
 }
 
@@ -177,12 +184,15 @@ mod tests {
 
     #[test]
     fn only_the_server_s_own_service_is_concerned() {
-        let cord = Cord::default();
         let mut other = slice(&json!([]));
-        assert!(cord.concerns(Resource::EndpointSlices, FILE, Some(&other)));
+        assert!(is_own(Resource::EndpointSlices, FILE, &other));
         other["metadata"]["namespace"] = json!("team");
-        assert!(!cord.concerns(Resource::EndpointSlices, FILE, Some(&other)));
+        assert!(!is_own(Resource::EndpointSlices, FILE, &other));
         let service = "kubernetes: Service team/kubernetes";
-        assert!(!cord.concerns(Resource::Services, service, None));
+        assert!(!is_own(Resource::Services, service, &json!({})));
+        let mut cord = Cord::default();
+        assert!(!cord.knows(Resource::EndpointSlices, FILE));
+        take(&mut cord, Some(slice(&json!([]))));
+        assert!(cord.knows(Resource::EndpointSlices, FILE));
     }
 }

@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use kube::Client;
-use serde_json::Value;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, sleep_until},
@@ -15,6 +14,7 @@ use tokio::{
 
 use crate::{
     Options, Server, Timing,
+    item::Item,
     pause::{Pause, spread},
     request::{self, Event, Freshness, Query},
     resource::{Resource, version},
@@ -36,9 +36,10 @@ pub(crate) struct Heard {
 #[derive(Debug)]
 pub(crate) enum What {
     /// All there is, and nothing else.
-    Listed(Vec<Value>),
-    Changed(Value),
-    Gone(Value),
+    Listed(Vec<Item>),
+    Changed(Item),
+    /// By what it is called.
+    Gone(String),
     /// There is nothing to be had; with a problem if that is a fault.
     Absent(Option<Problem>),
     /// What is wrong; none: nothing any more.
@@ -121,7 +122,7 @@ struct Follower {
 impl Follower {
     async fn list(&mut self) -> Result<(), Stop> {
         let client = self.client().await?;
-        let mut items: Vec<Value> = Vec::new();
+        let mut items: Vec<Item> = Vec::new();
         let mut next: Option<String> = None;
         let version = loop {
             let from = (next.as_deref(), self.is_paged);
@@ -143,9 +144,6 @@ impl Follower {
         self.is_paged = true;
         if version.is_none() {
             return Err(Trouble::broken("the list has no resourceVersion").into());
-        }
-        for item in &mut items {
-            self.query.resource.complete(item);
         }
         self.version = version;
         self.refusals = 0;
@@ -200,11 +198,11 @@ impl Follower {
         };
         self.version = Some(seen.to_owned());
         match event {
-            Event::Changed(mut object) => {
-                resource.complete(&mut object);
-                self.tell(What::Changed(object)).await
+            Event::Changed(object) => {
+                let item = Item::of(resource, object, &self.query.node_name);
+                self.tell_some(item.map(What::Changed)).await
             }
-            Event::Gone(object) => self.tell(What::Gone(object)).await,
+            Event::Gone(object) => self.tell_some(resource.file(&object).map(What::Gone)).await,
             Event::Bookmark(_) => Ok(()),
         }
     }
@@ -300,6 +298,14 @@ impl Follower {
         let made = self.server.client().await;
         let client = made.map_err(|error| Trouble::Broken(chain(error.as_ref())))?;
         Ok(self.client.insert(client).clone())
+    }
+
+    /// What has no name is nothing that anybody could be told of.
+    async fn tell_some(&self, what: Option<What>) -> Result<(), Stop> {
+        match what {
+            Some(what) => self.tell(what).await,
+            None => Ok(()),
+        }
     }
 
     async fn tell(&self, what: What) -> Result<(), Stop> {

@@ -9,13 +9,17 @@ use std::{
 };
 
 use serde_json::Value;
-use tidegate_control::{Body, manifest};
+use tidegate_control::{
+    Body,
+    manifest::{self, Parsed},
+};
 
 use crate::{
     Change, News,
     cord::Cord,
     follow::{Heard, Problem, What},
-    resource::{Resource, version},
+    item::{Content, Item},
+    resource::Resource,
 };
 
 /// All that is known, and all that is new.
@@ -34,7 +38,7 @@ pub(crate) struct Known {
     service_cidrs: BTreeMap<String, Vec<String>>,
     problems: BTreeMap<Resource, Problem>,
     /// What is to be told; none stands for an object that is gone.
-    pending: BTreeMap<String, Option<Value>>,
+    pending: BTreeMap<String, Option<Parsed>>,
     /// When the first of it was heard of.
     since: Option<Instant>,
 }
@@ -59,12 +63,8 @@ impl Known {
     pub(crate) fn take(&mut self, Heard { resource, what }: Heard) {
         match what {
             What::Listed(items) => self.replace(resource, items),
-            What::Changed(object) => self.put(resource, object),
-            What::Gone(object) => {
-                if let Some(file) = resource.file(&object) {
-                    self.remove(resource, file);
-                }
-            }
+            What::Changed(item) => self.put(resource, item),
+            What::Gone(file) => self.remove(resource, file),
             What::Absent(problem) => {
                 self.replace(resource, Vec::new());
                 self.set_problem(resource, problem);
@@ -96,13 +96,12 @@ impl Known {
         }
     }
 
-    fn change(&mut self, file: String, object: Option<Value>) -> Option<Change> {
-        let Some(object) = object else {
+    fn change(&mut self, file: String, parsed: Option<Parsed>) -> Option<Change> {
+        let Some(parsed) = parsed else {
             self.node = self.node.take().filter(|_| !is_node(&file));
             // What came and went between two batches was never there.
             return self.told.remove(&file).then_some(Change::Gone { file });
         };
-        let parsed = manifest::settled(&file, object);
         if is_node(&file) {
             let body = parsed.objects.first().map(|it| it.body.clone());
             if body.is_some() && body == self.node {
@@ -150,12 +149,10 @@ impl Known {
     }
 
     /// What is not in the list is gone.
-    fn replace(&mut self, resource: Resource, items: Vec<Value>) {
+    fn replace(&mut self, resource: Resource, items: Vec<Item>) {
         let mut before: BTreeSet<String> = self.files(resource).keys().cloned().collect();
         for item in items {
-            if let Some(file) = resource.file(&item) {
-                before.remove(&file);
-            }
+            before.remove(&item.file);
             self.put(resource, item);
         }
         for file in before {
@@ -166,24 +163,31 @@ impl Known {
         }
     }
 
-    fn put(&mut self, resource: Resource, object: Value) {
-        let Some(file) = resource.file(&object) else {
-            return;
-        };
-        if !resource.concerns(&object, &self.node_name) {
+    fn put(&mut self, resource: Resource, item: Item) {
+        let Item {
+            file,
+            version,
+            content,
+        } = item;
+        if matches!(content, Content::Foreign) {
             return self.remove(resource, file);
         }
-        let version = version(&object).unwrap_or_default().to_owned();
         let files = self.files(resource);
         if !version.is_empty() && files.get(&file) == Some(&version) {
             return;
         }
         files.insert(file.clone(), version);
-        if resource == Resource::ServiceCidrs {
-            self.service_cidrs.insert(file, blocks(&object));
-            return self.note();
+        match content {
+            Content::Foreign => {}
+            Content::Blocks(blocks) => drop(self.service_cidrs.insert(file, blocks)),
+            Content::Own(object) => self.pass_own(resource, file, Some(object)),
+            // It is the server's no more.
+            Content::Object(_) if self.cord.knows(resource, &file) => {
+                self.pass_own(resource, file, None);
+            }
+            Content::Object(parsed) => drop(self.pending.insert(file, Some(parsed))),
         }
-        self.pass(resource, file, Some(object));
+        self.note();
     }
 
     fn remove(&mut self, resource: Resource, file: String) {
@@ -194,17 +198,19 @@ impl Known {
             self.service_cidrs.remove(&file);
             return self.note();
         }
-        self.pass(resource, file, None);
+        if self.cord.knows(resource, &file) {
+            self.pass_own(resource, file, None);
+        } else {
+            self.pending.insert(file, None);
+        }
+        self.note();
     }
 
-    fn pass(&mut self, resource: Resource, file: String, object: Option<Value>) {
-        let is_own = self.cord.concerns(resource, &file, object.as_ref());
-        let passed = match is_own {
-            true => self.cord.take(resource, file, object),
-            false => vec![(file, object)],
-        };
-        self.pending.extend(passed);
-        self.note();
+    fn pass_own(&mut self, resource: Resource, file: String, object: Option<Value>) {
+        for (file, object) in self.cord.take(resource, file, object) {
+            let parsed = object.map(|object| manifest::settled(&file, object));
+            self.pending.insert(file, parsed);
+        }
     }
 
     fn files(&mut self, resource: Resource) -> &mut BTreeMap<String, String> {
@@ -228,11 +234,4 @@ impl Known {
 
 fn is_node(file: &str) -> bool {
     file.starts_with("kubernetes: Node ")
-}
-
-/// The blocks of a ServiceCIDR. One that is not ready, or is going, still has addresses in use.
-fn blocks(object: &Value) -> Vec<String> {
-    let list = object["spec"]["cidrs"].as_array();
-    let texts = list.into_iter().flatten().filter_map(Value::as_str);
-    texts.map(str::to_owned).collect()
 }

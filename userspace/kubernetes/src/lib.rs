@@ -21,6 +21,7 @@ mod access;
 mod cord;
 mod follow;
 mod gather;
+mod item;
 mod known;
 mod pause;
 mod request;

@@ -9,10 +9,11 @@ use kube::{
     core::Request,
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use tokio::time::timeout;
 
 use crate::{
+    item::Item,
     resource::Resource,
     trouble::{Trouble, chain},
 };
@@ -43,7 +44,7 @@ pub(crate) enum Freshness {
 /// A part of a list.
 #[derive(Debug)]
 pub(crate) struct Page {
-    pub(crate) items: Vec<Value>,
+    pub(crate) items: Vec<Item>,
     pub(crate) version: Option<String>,
     /// There is more.
     pub(crate) next: Option<String>,
@@ -58,9 +59,10 @@ pub(crate) enum Event {
 }
 
 #[derive(Deserialize)]
-struct ListBody {
+struct ListBody<'a> {
     metadata: ListMeta,
-    items: Option<Vec<Value>>,
+    #[serde(borrow)]
+    items: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -99,11 +101,18 @@ pub(crate) async fn list(
     let request = Request::new(query.resource.path()).list(&params);
     let request = request.map_err(|error| Trouble::broken(error.to_string()))?;
     let text = in_time(query.answer, client.request_text(request)).await??;
-    let body: ListBody = serde_json::from_str(&text)
-        .map_err(|error| Trouble::broken(format!("the list cannot be read: {error}")))?;
+    let broken =
+        |error: serde_json::Error| Trouble::broken(format!("the list cannot be read: {error}"));
+    let body: ListBody<'_> = serde_json::from_str(&text).map_err(broken)?;
+    // One after the other, for a tree of JSON is large.
+    let mut items = Vec::new();
+    for raw in body.items.unwrap_or_default() {
+        let object = serde_json::from_str(raw.get()).map_err(broken)?;
+        items.extend(Item::of(query.resource, object, &query.node_name));
+    }
     let some = |text: Option<String>| text.filter(|it| !it.is_empty());
     Ok(Page {
-        items: body.items.unwrap_or_default(),
+        items,
         version: some(body.metadata.resource_version),
         next: some(body.metadata.next),
     })
