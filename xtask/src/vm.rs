@@ -55,17 +55,24 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     matrix.judge()
 }
 
-/// What `./x test` runs: the kernel that is refused most, since its verifier counts most and its stack is the
-/// smallest, with what takes a minute or two.
+/// What `./x test` runs: one kernel, with what takes some minutes. Where it cannot be had, that is said, and no failure:
+/// the archive is none of ours.
 pub(crate) fn quick(filter: Option<&str>) -> Result<Count> {
+    if let Some(missing) = run::missing_program() {
+        println!("skipped: there is no {missing} here");
+        return Ok(Count {
+            skipped: 1,
+            ..Count::default()
+        });
+    }
     let matrix = try_kernels(&Options {
-        kernel: vec![Kernel::V6_1],
+        kernel: vec![Kernel::V6_12],
         floor: vec![Floor::Load, Floor::Journeys],
         filter: filter.map(str::to_owned).into_iter().collect(),
         ..Options::default()
     })?;
     println!("\n{matrix}");
-    Ok(matrix.sum())
+    Ok(matrix.sum_of_had())
 }
 
 /// Boots each kernel and says what came of it.

@@ -12,12 +12,13 @@ pub(crate) enum Floor {
     Kernel,
     /// Real sockets through namespaces; needs root
     E2e,
-    /// The kernel's half again, on an older kernel in a virtual machine
+    /// The kernel's half again, on another kernel in a virtual machine
     Vm,
 }
 
 impl Floor {
-    /// What a plain `./x test` runs: all but virtual machines, which have not shown yet how long they take where.
+    /// What a plain `./x test` runs: all but virtual machines, which have not shown yet that they fail for no reason of
+    /// their own anywhere.
     pub(super) fn usual() -> Vec<Self> {
         let all = Self::value_variants().iter().copied();
         all.filter(|floor| *floor != Self::Vm).collect()

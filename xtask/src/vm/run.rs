@@ -67,8 +67,23 @@ pub(super) fn run(machine: &Machine<'_>, mut take: impl FnMut(&str)) -> Result<b
     Ok(ended)
 }
 
+const EMULATOR: &str = "qemu-system-x86_64";
+
+/// What is needed to make and run a machine, and is not installed.
+pub(super) fn missing_program() -> Option<&'static str> {
+    let is_missing = |program: &&str| {
+        let found = std::env::var_os("PATH").is_some_and(|path| {
+            std::env::split_paths(&path).any(|directory| directory.join(program).exists())
+        });
+        !found
+    };
+    [EMULATOR, "apt-get", "dpkg", "xz", "zstd", "strip"]
+        .into_iter()
+        .find(is_missing)
+}
+
 fn qemu(machine: &Machine<'_>) -> Command {
-    let mut command = Command::new("qemu-system-x86_64");
+    let mut command = Command::new(EMULATOR);
     command
         .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-M", "q35", "-smp", "2"])
         .args(["-m", &MEMORY_MIB.to_string()])

@@ -27,7 +27,21 @@ const fn wants_tcx(test: &'static str) -> Skip {
     }
 }
 
+const EVERY: &[Kernel] = &[Kernel::V5_10, Kernel::V6_1, Kernel::V6_12, Kernel::Newest];
+
+/// The clock of flows begins when the machine starts.
+const fn wants_age(test: &'static str) -> Skip {
+    Skip {
+        floor: Floor::Journeys,
+        test,
+        kernels: EVERY,
+        why: "a flow is to have rested for longer than the machine has been up",
+    }
+}
+
 const SKIPS: &[Skip] = &[
+    wants_age("crossing::trap_t10_after_the_flow_has_ended"),
+    wants_age("sweeping::rule_5_7_2_and_5_3_5_an_open_connection"),
     wants_tcx("again::a_second_attach_keeps_the_links"),
     wants_tcx("again::after_a_restart_the_new_programs_take"),
     wants_tcx("again::another_role_is_another_program"),
