@@ -90,9 +90,9 @@ impl Driver {
         Ok(())
     }
 
-    /// The flows begin from the first again.
-    pub(crate) fn rewind(&mut self) -> Result<()> {
-        self.set_counter("made", 0)
+    /// The next packet is of the flow with this number.
+    pub(crate) fn rewind_to(&mut self, flow: u32) -> Result<()> {
+        self.set_counter("made", flow.into())
     }
 
     pub(crate) fn arrived(&mut self) -> Result<u64> {

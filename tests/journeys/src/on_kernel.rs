@@ -52,6 +52,11 @@ impl KernelMachine {
         &self.data_path
     }
 
+    /// The flow records that are not settled.
+    pub fn opening_records(&self) -> Vec<Record> {
+        self.flows.opening().expect("the maps of flows can be read")
+    }
+
     /// The counters by reason.
     pub fn counters(&self) -> Vec<Counter> {
         self.data_path

@@ -30,22 +30,12 @@ impl Flows {
     }
 
     pub(super) fn all(&self) -> Result<Vec<Record>> {
-        let mut records = Vec::new();
-        for entry in self.v4.iter().flat_map(Words::iter) {
-            let (key, flow) = entry.context("read IPv4 flows")?;
-            records.push(record::from_abi::<Ip4>(
-                &bytemuck::cast(key),
-                &bytemuck::cast(flow),
-            ));
-        }
-        for entry in self.v6.iter().flat_map(Words::iter) {
-            let (key, flow) = entry.context("read IPv6 flows")?;
-            records.push(record::from_abi::<Ip6>(
-                &bytemuck::cast(key),
-                &bytemuck::cast(flow),
-            ));
-        }
-        Ok(records)
+        read(&self.v4, &self.v6)
+    }
+
+    /// Those that are not settled.
+    pub(super) fn opening(&self) -> Result<Vec<Record>> {
+        read(&self.v4[1..], &self.v6[1..])
     }
 
     /// Where the data path would put it, and nowhere else.
@@ -91,6 +81,25 @@ impl Flows {
             .iter()
             .try_for_each(|record| self.remove(&record.key))
     }
+}
+
+fn read(v4: &[Words<4, 10>], v6: &[Words<10, 16>]) -> Result<Vec<Record>> {
+    let mut records = Vec::new();
+    for entry in v4.iter().flat_map(Words::iter) {
+        let (key, flow) = entry.context("read IPv4 flows")?;
+        records.push(record::from_abi::<Ip4>(
+            &bytemuck::cast(key),
+            &bytemuck::cast(flow),
+        ));
+    }
+    for entry in v6.iter().flat_map(Words::iter) {
+        let (key, flow) = entry.context("read IPv6 flows")?;
+        records.push(record::from_abi::<Ip6>(
+            &bytemuck::cast(key),
+            &bytemuck::cast(flow),
+        ));
+    }
+    Ok(records)
 }
 
 /// Opens a map by its pin.
