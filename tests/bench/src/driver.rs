@@ -40,6 +40,9 @@ pub(crate) mod side {
     /// The destination differs: these are replies.
     pub(crate) const DESTINATION: u32 = 2;
     pub(crate) const TCP: u32 = 4;
+    /// The flows come in another order: records that were made in the order in which they are used lie in memory
+    /// as nobody's do.
+    pub(crate) const OTHER_ORDER: u32 = 8;
 }
 
 /// The two kinds of packet program.
@@ -66,7 +69,14 @@ impl Driver {
         let mut ebpf = EbpfLoader::new()
             .load(OBJECT)
             .context("the benchmark's programs")?;
-        for name in ["drive_xdp", "nothing_xdp", "send", "sink_xdp", "ceiling_tx"] {
+        for name in [
+            "drive_xdp",
+            "nothing_xdp",
+            "send",
+            "sink_xdp",
+            "ceiling_tx",
+            "yardstick",
+        ] {
             let program: &mut Xdp = ebpf.program_mut(name).context(name)?.try_into()?;
             program.load().context(name)?;
         }
@@ -113,6 +123,11 @@ impl Driver {
         Ok(())
     }
 
+    /// The id of one of these programs.
+    pub(crate) fn id(&self, name: &'static str) -> Result<u32> {
+        Ok(self.ebpf.program(name).context(name)?.info()?.id())
+    }
+
     /// What the driver calls: a program by its id, or the one that does nothing.
     pub(crate) fn aim(&mut self, hook: Hook, target: Option<u32>) -> Result<()> {
         let (map, nothing) = match hook {
@@ -121,7 +136,7 @@ impl Driver {
         };
         let id = match target {
             Some(id) => id,
-            None => self.ebpf.program(nothing).context(nothing)?.info()?.id(),
+            None => self.id(nothing)?,
         };
         let fd = program_fd(id)?;
         let mut map: ProgramArray<_> = self.ebpf.map_mut(map).context(map)?.try_into()?;

@@ -22,6 +22,7 @@ impl Side {
     const V6: u32 = 1;
     const DESTINATION: u32 = 2;
     const TCP: u32 = 4;
+    const OTHER_ORDER: u32 = 8;
 }
 
 /// How many ports of an address are used, as a power of two; the first is [`FIRST_PORT`].
@@ -35,7 +36,11 @@ pub(crate) fn write(plan: &Plan, number: u64, data: usize, data_end: usize) -> b
         return false;
     }
     // An odd factor: each flow comes once before one comes again, and none beside its neighbour.
-    let flow = (number as u32).wrapping_mul(0x9e37_79b1) & plan.mask;
+    let factor = match plan.side & Side::OTHER_ORDER {
+        0 => 0x9e37_79b1,
+        _ => 0x85eb_ca6b,
+    };
+    let flow = (number as u32).wrapping_mul(factor) & plan.mask;
     let host = (flow >> PORT_BITS) as u16;
     let port = FIRST_PORT.wrapping_add((flow & ((1 << PORT_BITS) - 1)) as u16);
     let words = data as *mut u64;

@@ -9,6 +9,7 @@
 #![no_main]
 
 mod frame;
+mod yardstick;
 
 use aya_ebpf::{
     bindings::xdp_action,
