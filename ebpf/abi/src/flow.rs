@@ -24,7 +24,9 @@ pub struct FlowKey<A> {
     /// Transport protocol.
     pub proto: Proto,
     /// Always zero: map keys are compared as bytes.
-    pub pad: [u8; 3],
+    pub pad: u8,
+    /// The same; of three bytes the compiler would make a call.
+    pub pad_high: u16,
 }
 
 /// The complete translation of one direction of a flow.
@@ -72,7 +74,7 @@ pub mod flags {
 }
 
 wire_struct!(FlowKey<Ip4, Ip6> {
-    src: A, dst: A, src_port: Port, dst_port: Port, proto: Proto, pad: [u8; 3],
+    src: A, dst: A, src_port: Port, dst_port: Port, proto: Proto, pad: u8, pad_high: u16,
 });
 wire_struct!(Flow<Ip4, Ip6> {
     src: A, dst: A, src_port: Port, dst_port: Port, backend: u32, generation: u32, device: u32,
@@ -103,7 +105,8 @@ impl<A: Address> Flow<A> {
             src_port: self.dst_port,
             dst_port: self.src_port,
             proto,
-            pad: [0; 3],
+            pad: 0,
+            pad_high: 0,
         }
     }
 

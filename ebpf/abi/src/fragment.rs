@@ -18,7 +18,9 @@ pub struct FragmentKey<A> {
     /// Transport protocol; 0 in IPv6, whose later fragments need not say it.
     pub proto: Proto,
     /// Always zero: map keys are compared as bytes.
-    pub pad: [u8; 3],
+    pub pad: u8,
+    /// The same; of three bytes the compiler would make a call.
+    pub pad_high: u16,
 }
 
 /// What is known of a datagram of which fragments have been seen.
@@ -80,4 +82,4 @@ pub const HELD_MAX: u32 = 64;
 /// Ticks (1.07 s) after which a datagram is given up (`ipfrag_time` is 30 s, rule 5.6.4).
 pub const IDLE_TICKS: u32 = 30;
 
-wire_struct!(FragmentKey<Ip4, Ip6> { src: A, dst: A, id: u32, proto: Proto, pad: [u8; 3] });
+wire_struct!(FragmentKey<Ip4, Ip6> { src: A, dst: A, id: u32, proto: Proto, pad: u8, pad_high: u16 });

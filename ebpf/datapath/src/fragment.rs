@@ -77,7 +77,8 @@ fn key<A: Ip>(ip: &Header<A>) -> FragmentKey<A> {
         id: ip.piece.id,
         // RFC 8200, section 4.5: the identification alone tells datagrams apart.
         proto: if A::HEADER == 40 { Proto(0) } else { ip.proto },
-        pad: [0; 3],
+        pad: 0,
+        pad_high: 0,
     }
 }
 
@@ -161,7 +162,8 @@ where
                 src_port: record.src_port,
                 dst_port: record.dst_port,
                 proto: record.proto,
-                pad: [0; 3],
+                pad: 0,
+                pad_high: 0,
             };
             aside::keep(tables, Headers::of(l3, ip, key));
             Ok(Part::Later)

@@ -32,8 +32,8 @@ where
     let moves = headers.key.proto != Proto::UDP && tcp::moves(headers.tcp_flags);
     // The port of a flow that is over may have been given to another at any moment.
     let doubtful = !flow.is_reply() && tcp::is_over(flow.state);
-    let is_due = flow.seen != now || (!flow.is_reply() && may_have_moved(tables, headers, now));
-    if is_due || moves || doubtful || may_settle(&flow) {
+    let may_have_moved = !flow.is_reply() && may_have_moved(tables, headers, now);
+    if is_due(&flow, now) || may_have_moved || moves || doubtful || may_settle(&flow) {
         let kept = tables.with_work(headers, |work| {
             work.flow = *flow;
             work.reply_key = flow.opposite(headers.key.proto);
@@ -46,10 +46,23 @@ where
     Some(flow)
 }
 
+/// Ticks from one look after the records of an open connection to the next: with a million of them, each with a
+/// packet a second, a look for each packet costs more than the packet.
+const OPEN_TICKS: u32 = 4;
+
+/// Whether it is time to look after a flow's records. Those of an open connection may rest for a day.
+#[inline(always)]
+fn is_due<A>(flow: &Flow<A>, now: u32) -> bool {
+    if flow.state == tcp::OPEN && flow.seen <= now {
+        return now.wrapping_sub(flow.seen) >= OPEN_TICKS;
+    }
+    flow.seen != now
+}
+
 /// Stands for the device of a reply record that is not there; no device has this index.
 const NO_RECORD: u32 = u32::MAX;
 
-/// What a record needs at most once a tick, and at the turns of a TCP connection; `false`: it is void.
+/// What a record needs once in a while, and at the turns of a TCP connection; `false`: it is void.
 ///
 /// A forward record whose reply record has become another flow's must not be used: its packets would
 /// reach the other's connection (rule 3.2.2).
@@ -195,7 +208,7 @@ pub fn is_idle<A>(flow: &Flow<A>, now: u32) -> bool {
     idle > tcp::idle_ticks(flow.state)
 }
 
-/// Once a tick and flow: notes the time, and lets the forward record repair a missing reply record.
+/// Notes the time, and lets the forward record repair a missing reply record.
 #[inline(always)]
 fn refresh<A, T>(tables: &T, entry: Entry, work: &mut Work<A>, replies_to: u32, now: u32)
 where

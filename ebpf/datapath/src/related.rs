@@ -59,7 +59,8 @@ where
         src_port: Port::from_be16(u16::from_ne_bytes([d0, d1])),
         dst_port: Port::from_be16(u16::from_ne_bytes([s0, s1])),
         proto: quote.proto,
-        pad: [0; 3],
+        pad: 0,
+        pad_high: 0,
     };
     let flow = tables.flow(&key)?;
     tables.resume_work(|work| {
@@ -78,7 +79,8 @@ fn outer<A: Ip + Icmp>(ip: &Header<A>) -> FlowKey<A> {
         src_port: Port::new(0),
         dst_port: Port::new(0),
         proto: A::PROTO,
-        pad: [0; 3],
+        pad: 0,
+        pad_high: 0,
     }
 }
 

@@ -12,7 +12,7 @@ use aya_ebpf::{
 use tidegate_abi::{FlowKey, Ip4, Ip6};
 
 use crate::{
-    maps::{HOPS4, HOPS6, ROUTE_EPOCH},
+    maps::{self, HOPS4, HOPS6, ROUTE_EPOCH},
     tables::in_words,
 };
 
@@ -87,10 +87,7 @@ impl Pair for Ip6 {
 /// The epoch of the routing table; 0: nothing is to be remembered.
 #[inline(always)]
 pub(crate) fn epoch() -> u32 {
-    // SAFETY: an entry of an array; volatile, since the agent writes it.
-    ROUTE_EPOCH
-        .get_ptr(0)
-        .map_or(0, |it| unsafe { it.read_volatile() })
+    maps::told(&ROUTE_EPOCH)
 }
 
 /// The entry of a pair of addresses.

@@ -121,6 +121,15 @@ pub(crate) static FROZEN: Frozen = Frozen {
     has_set_retval: 0,
 };
 
+/// What the agent says in an array of one number.
+#[inline(always)]
+pub(crate) fn told(array: &Array<u32>) -> u32 {
+    array
+        .get_ptr(0)
+        // SAFETY: the array's own entry; volatile, since the agent writes it while programs run.
+        .map_or(0, |it| unsafe { it.read_volatile() })
+}
+
 /// One of the frozen globals, as the loader set it. Each is read by itself: of a whole structure the compiler would
 /// make a copy, and the verifier would not know what is in it.
 macro_rules! frozen {

@@ -376,10 +376,7 @@ impl<A: Family> Tables<A> for Maps {
 
     #[inline(always)]
     fn moved(&self) -> u32 {
-        // SAFETY: an entry of an array; volatile, since the agent writes it.
-        maps::MOVED
-            .get_ptr(0)
-            .map_or(0, |it| unsafe { it.read_volatile() })
+        maps::told(&maps::MOVED)
     }
 
     #[inline(always)]

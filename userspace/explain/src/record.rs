@@ -72,7 +72,8 @@ pub fn key_to_abi<A: Address>(tuple: &Tuple) -> Option<FlowKey<A>> {
         src_port: Port::new(tuple.src.port()),
         dst_port: Port::new(tuple.dst.port()),
         proto: tuple.proto,
-        pad: [0; 3],
+        pad: 0,
+        pad_high: 0,
     })
 }
 

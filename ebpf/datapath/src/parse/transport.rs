@@ -40,7 +40,8 @@ pub(super) fn header<A: Ip, P: Packet>(
         src_port: Port::from_be16(u16::from_ne_bytes([s0, s1])),
         dst_port: Port::from_be16(u16::from_ne_bytes([d0, d1])),
         proto: ip.proto,
-        pad: [0; 3],
+        pad: 0,
+        pad_high: 0,
     };
     Ok(Headers {
         key,

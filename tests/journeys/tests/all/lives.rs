@@ -21,6 +21,7 @@ journeys! {
         rule_5_3_4_a_reset_flow_on_which_traffic_goes_on_is_open_again,
         rule_5_3_6_a_half_closed_flow_is_translated_for_an_hour,
         the_backend_may_answer_somebody_who_dials_it_directly_after_the_flow,
+        the_records_of_an_open_connection_are_looked_after_every_fourth_tick,
         rule_5_7_15_the_reply_record_carries_the_state_of_the_forward_record;
     udp: rule_5_2_2_udp_leaves_a_backend_whose_generation_moved,
         rule_5_2_2_udp_leaves_a_backend_that_no_longer_serves,
@@ -309,6 +310,32 @@ fn a_lost_reply_record_is_repaired_at_the_next_tick(bench: &mut Bench<'_>, case:
     );
     let exit = bench.uplink(&case.later(pod, node));
     exit.is_translated(Reason::KnownReply, dialled, client, Out::Link(UPLINK));
+}
+
+fn the_records_of_an_open_connection_are_looked_after_every_fourth_tick(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let roles = case.places.roles;
+    let (client, dialled, pod) = (roles.client, roles.node_port, roles.backend);
+    opened(bench, case);
+    bench.uplink(&case.later(client, dialled));
+    let (forward, reply) = (case.tuple(client, dialled), case.tuple(pod, client));
+    assert_eq!(bench.record(forward).state, tcp::OPEN);
+    // One tick may pass while this is tried.
+    bench.age(forward, 2);
+    let before = bench.record(forward).seen;
+    bench.machine.remove_record(&reply);
+    let exit = bench.uplink(&case.later(client, dialled));
+    exit.is_translated(Reason::KnownFlow, client, pod, Out::Pod(POD));
+    assert_eq!(bench.record(forward).seen, before);
+
+    bench.age(forward, 4);
+    bench.uplink(&case.later(client, dialled));
+    for key in [forward, reply] {
+        let age = bench.machine.tick() - bench.record(key).seen;
+        assert!(age <= 1, "{key:?}: {age}");
+    }
 }
 
 fn rule_5_2_14_a_reply_keeps_its_flow_alive(bench: &mut Bench<'_>, case: &Case) {
