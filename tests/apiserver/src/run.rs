@@ -54,8 +54,9 @@ async fn accept(
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
         let (stream, _peer) = listener.accept().await?;
-        // As the real one (the default of its language): or a watch waits 40 ms for an acknowledgement.
-        stream.set_nodelay(true)?;
+        // As the real one (the default of its language): or a watch waits 40 ms for an acknowledgement. A connection
+        // that its client has ended already refuses; the next one is none the worse.
+        let _ended: io::Result<()> = stream.set_nodelay(true);
         if shared.lock().is_away {
             // Closed as it is: who has sent something is told by a reset.
             continue;
