@@ -39,7 +39,25 @@ const fn wants_age(test: &'static str) -> Skip {
     }
 }
 
+/// What only the oldest cannot show.
+const fn wants_5_14(test: &'static str, why: &'static str) -> Skip {
+    Skip {
+        floor: Floor::Journeys,
+        test,
+        kernels: &[Kernel::V5_10],
+        why,
+    }
+}
+
 const SKIPS: &[Skip] = &[
+    wants_5_14(
+        "next_hops::",
+        "before Linux 5.14 an XDP program cannot be told where a made-up frame enters",
+    ),
+    wants_5_14(
+        "answers::rule_5_5_11_a_packet_too_big_for_the_way_on",
+        "before Linux 5.12 the routing helper does not tell the MTU: 1280 is said instead",
+    ),
     wants_age("crossing::trap_t10_after_the_flow_has_ended"),
     wants_age("sweeping::rule_5_7_2_and_5_3_5_an_open_connection"),
     wants_tcx("again::a_second_attach_keeps_the_links"),
