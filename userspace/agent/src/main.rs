@@ -18,6 +18,7 @@ mod health;
 mod hidden;
 mod kernel;
 mod logging;
+mod memory;
 mod metrics;
 mod names;
 mod netlink;
@@ -97,6 +98,7 @@ fn command(command: Command) -> Result<(), Failure> {
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .on_thread_park(memory::heard)
         .enable_all()
         .build();
     Ok(runtime.context("cannot start threads")?)

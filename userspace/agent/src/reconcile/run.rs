@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::Reconciler;
-use crate::{asking::Query, kernel::Kernel, netlink::Snapshot, notify, sources::Batch};
+use crate::{asking::Query, kernel::Kernel, memory, netlink::Snapshot, notify, sources::Batch};
 
 /// The first wait after a failed write; it doubles with each failure.
 const RETRY: Duration = Duration::from_millis(100);
@@ -41,12 +41,15 @@ pub(crate) async fn run<K: Kernel>(
     repair.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         state.health().turned();
+        let mut news = 0;
         // Without manifests the source may end; a closed channel must not make this loop spin.
         tokio::select! {
             () = &mut stop => return,
             Some(batch) = inputs.batches.recv() => {
+                news = batch.changes.len();
                 state.take_batch(batch);
                 while let Ok(more) = inputs.batches.try_recv() {
+                    news += more.changes.len();
                     state.take_batch(more);
                 }
             }
@@ -78,6 +81,11 @@ pub(crate) async fn run<K: Kernel>(
         if !is_ready && state.is_synced() {
             is_ready = true;
             ready();
+            // Loading the programs has left some, too.
+            news += memory::MANY;
+        }
+        if news >= memory::MANY {
+            memory::give_back();
         }
     }
 }

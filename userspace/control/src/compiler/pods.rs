@@ -8,7 +8,11 @@ use std::{
 
 use k8s_openapi::api::core::v1::Pod;
 
-use crate::object::{Object, ObjectKey};
+use crate::{
+    object::{Object, ObjectKey},
+    slices,
+    store::Held,
+};
 
 /// A label in a namespace: namespace, label, value.
 type Label = (String, String, String);
@@ -76,6 +80,16 @@ impl Pods {
 }
 
 impl Selectors {
+    /// Those of Services that are there already.
+    pub(super) fn of<'a>(services: impl Iterator<Item = &'a Held>) -> Self {
+        let mut selectors = Self::default();
+        for object in services.map(|held| &held.object) {
+            let selector = object.service().and_then(slices::selector);
+            selectors.replace(&object.key, selector.map(|(_, it)| it));
+        }
+        selectors
+    }
+
     /// Takes in by which labels a Service selects now.
     pub(super) fn replace(&mut self, key: &ObjectKey, selector: Option<&Labels>) {
         if self.known.get(key).map(|(_, old)| old) == selector {

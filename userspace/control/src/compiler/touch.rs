@@ -20,10 +20,11 @@ use crate::{
 pub(super) struct Touch {
     /// The names of each Service's slices, sorted; they are of the Service's namespace.
     slices: HashMap<ObjectKey, Vec<Box<str>>>,
-    /// The Service of each slice.
-    owners: HashMap<ObjectKey, ObjectKey>,
+    /// The name of each slice's Service.
+    owners: HashMap<ObjectKey, Box<str>>,
     pods: Pods,
-    selectors: Selectors,
+    /// Kept from the first Pod on: where slices are given, none ever comes.
+    selectors: Option<Selectors>,
     nodes: HashMap<ObjectKey, NodeShare>,
     hinter: Hinter,
     /// Services whose endpoints are hinted by what Nodes are like.
@@ -39,6 +40,9 @@ impl Touch {
     ) -> BTreeSet<ObjectKey> {
         let mut touched = BTreeSet::new();
         let mut has_other_nodes = false;
+        if self.selectors.is_none() && changed.iter().any(|key| key.kind == Kind::Pod) {
+            self.selectors = Some(Selectors::of(store.objects(Kind::Service)));
+        }
         for key in changed {
             let object = store.get(key).map(|held| &held.object);
             match key.kind {
@@ -85,7 +89,9 @@ impl Touch {
     fn service(&mut self, key: &ObjectKey, object: Option<&Arc<Object>>) {
         let service = object.and_then(|object| object.service());
         let selecting = service.and_then(|it| Some((it, slices::selector(it)?.1)));
-        self.selectors.replace(key, selecting.map(|(_, it)| it));
+        if let Some(selectors) = &mut self.selectors {
+            selectors.replace(key, selecting.map(|(_, it)| it));
+        }
         if selecting.is_some_and(|(service, _)| slices::is_spread(service)) {
             self.spread.insert(key.clone());
         } else {
@@ -99,14 +105,14 @@ impl Touch {
         object: Option<&Arc<Object>>,
         touched: &mut BTreeSet<ObjectKey>,
     ) {
-        let owner = object.and_then(|object| sources::owner(object));
-        let new = owner.map(|name| ObjectKey::of(Kind::Service, &key.namespace, name));
-        let old = self.owners.get(key);
-        touched.extend(old.cloned());
-        if old == new.as_ref() {
+        let service = |name: &str| ObjectKey::of(Kind::Service, &key.namespace, name);
+        let new = object.and_then(|object| sources::owner(object));
+        let old = self.owners.get(key).map(|name| &**name);
+        touched.extend(old.map(service));
+        if old == new {
             return;
         }
-        if let Some(old) = self.owners.remove(key)
+        if let Some(old) = self.owners.remove(key).map(|name| service(&name))
             && let Some(names) = self.slices.get_mut(&old)
         {
             names.retain(|name| **name != *key.name);
@@ -114,12 +120,12 @@ impl Touch {
                 self.slices.remove(&old);
             }
         }
-        if let Some(new) = new {
-            let names = self.slices.entry(new.clone()).or_default();
+        if let Some(name) = new {
+            let names = self.slices.entry(service(name)).or_default();
             let place = names.partition_point(|name| **name < *key.name);
             names.insert(place, key.name.as_str().into());
-            touched.insert(new.clone());
-            self.owners.insert(key.clone(), new);
+            touched.insert(service(name));
+            self.owners.insert(key.clone(), name.into());
         }
     }
 
@@ -130,8 +136,11 @@ impl Touch {
         touched: &mut BTreeSet<ObjectKey>,
     ) {
         let old = self.pods.replace(key, object.cloned());
+        let Some(selectors) = &self.selectors else {
+            return;
+        };
         for pod in old.iter().chain(object) {
-            let services = self.selectors.selecting(&key.namespace, pod);
+            let services = selectors.selecting(&key.namespace, pod);
             touched.extend(services.cloned());
         }
     }
