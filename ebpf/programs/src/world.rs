@@ -130,7 +130,7 @@ impl<A: Lookup> World<A> for Kernel {
     #[inline(always)]
     fn route(&self, device: u32, key: &FlowKey<A>, len: u32) -> Route {
         let result = find_way(self.0, device, len, key);
-        let (Some(way), Some(found)) = (WAY.get(0), ROUTE.get(0)) else {
+        let Some(way) = WAY.get(0) else {
             return Route::None;
         };
         match result {
@@ -142,8 +142,11 @@ impl<A: Lookup> World<A> for Kernel {
                 device: way.device,
                 macs: None,
             },
-            TOO_BIG => Route::TooBig {
-                mtu: mtu(found, len),
+            TOO_BIG => match ROUTE.get(0) {
+                Some(found) => Route::TooBig {
+                    mtu: mtu(found, len),
+                },
+                None => Route::None,
             },
             UNREACHABLE | PROHIBITED => Route::Unreachable,
             _ => Route::None,

@@ -10,6 +10,7 @@ use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 
 use anyhow::{Context as _, Result};
 use nix::net::if_::if_nametoindex;
+use nix::sys::resource::{Resource, setrlimit};
 
 use crate::netns::Netns;
 
@@ -39,6 +40,9 @@ impl XdpPass {
 }
 
 fn load() -> Result<OwnedFd, Error> {
+    // Before Linux 5.11 the agents' maps count for us, too; where the limit stays, it is not in the way.
+    let none = nix::sys::resource::RLIM_INFINITY;
+    let _stays = setrlimit(Resource::RLIMIT_MEMLOCK, none, none);
     let license = c"GPL";
     // `union bpf_attr` for BPF_PROG_LOAD: type, number of instructions, their address, the license's.
     let mut attributes = [0_u64; 16];

@@ -17,13 +17,6 @@ pub(crate) enum Floor {
 }
 
 impl Floor {
-    /// What a plain `./x test` runs: all but virtual machines, which have not shown yet that they fail for no reason of
-    /// their own anywhere.
-    pub(super) fn usual() -> Vec<Self> {
-        let all = Self::value_variants().iter().copied();
-        all.filter(|floor| *floor != Self::Vm).collect()
-    }
-
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Unit => "unit",

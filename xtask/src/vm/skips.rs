@@ -1,12 +1,12 @@
 //! Tests that an older kernel cannot pass, each with what it lacks.
 
-use super::floors::Floor;
 use super::kernels::Kernel;
 
 /// A test that is not run.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Skip {
-    floor: Floor,
+    /// The program of tests.
+    program: &'static str,
     /// Part of the test's name.
     pub(super) test: &'static str,
     /// The kernels that it is not run on.
@@ -20,7 +20,7 @@ const BEFORE_TCX: &[Kernel] = &[Kernel::V5_10, Kernel::V6_1];
 
 const fn wants_tcx(test: &'static str) -> Skip {
     Skip {
-        floor: Floor::Kernel,
+        program: "kernel",
         test,
         kernels: BEFORE_TCX,
         why: TCX,
@@ -32,7 +32,7 @@ const EVERY: &[Kernel] = &[Kernel::V5_10, Kernel::V6_1, Kernel::V6_12, Kernel::N
 /// The clock of flows begins when the machine starts.
 const fn wants_age(test: &'static str) -> Skip {
     Skip {
-        floor: Floor::Journeys,
+        program: "all",
         test,
         kernels: EVERY,
         why: "a flow is to have rested for longer than the machine has been up",
@@ -42,7 +42,7 @@ const fn wants_age(test: &'static str) -> Skip {
 /// What only the oldest cannot show.
 const fn wants_5_14(test: &'static str, why: &'static str) -> Skip {
     Skip {
-        floor: Floor::Journeys,
+        program: "all",
         test,
         kernels: &[Kernel::V5_10],
         why,
@@ -60,6 +60,12 @@ const SKIPS: &[Skip] = &[
     ),
     wants_age("crossing::trap_t10_after_the_flow_has_ended"),
     wants_age("sweeping::rule_5_7_2_and_5_3_5_an_open_connection"),
+    Skip {
+        program: "processes",
+        test: "rule_2_4_13_a_process_is_refused",
+        kernels: &[Kernel::V5_10],
+        why: "before Linux 5.18 a socket hook cannot say why it refuses",
+    },
     wants_tcx("again::a_second_attach_keeps_the_links"),
     wants_tcx("again::after_a_restart_the_new_programs_take"),
     wants_tcx("again::another_role_is_another_program"),
@@ -72,10 +78,10 @@ const SKIPS: &[Skip] = &[
     wants_tcx("start::detach_all_takes_links_and_maps"),
 ];
 
-/// What a kernel is spared on a floor.
-pub(super) fn of(kernel: Kernel, floor: Floor) -> Vec<&'static Skip> {
+/// What a kernel is spared of a program's tests.
+pub(super) fn of(kernel: Kernel, program: &str) -> Vec<&'static Skip> {
     let spared = SKIPS
         .iter()
-        .filter(|skip| skip.floor == floor && skip.kernels.contains(&kernel));
+        .filter(|skip| skip.program == program && skip.kernels.contains(&kernel));
     spared.collect()
 }

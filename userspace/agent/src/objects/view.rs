@@ -13,8 +13,8 @@ use tidegate_control::{Kind, Object, ObjectKey};
 
 use super::{document, key};
 
-/// Changes that are kept for those who watch.
-const KEPT: usize = 8192;
+/// Changes that are kept for those who watch; each keeps an object that may be gone.
+const KEPT: usize = 2048;
 
 /// An object of this store.
 #[derive(Debug)]

@@ -164,10 +164,33 @@ fn load((kind, attach): Kind, instructions: &[u64]) -> (io::Result<OwnedFd>, Str
 }
 
 /// A command that makes something, and its descriptor.
+///
+/// Before Linux 5.11 all that a user has made counts as locked memory, whichever process made it. Who is refused tries
+/// once more without the limit.
 pub(crate) fn make<T>(command: libc::c_int, attributes: &mut T) -> io::Result<OwnedFd> {
-    let fd = bpf(command, attributes)?;
+    let fd = match bpf(command, attributes) {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) && lift_limit() => {
+            bpf(command, attributes)?
+        }
+        made => made?,
+    };
     // SAFETY: a descriptor that the kernel has just made for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Lets this process lock as much memory as it likes; `false`: it may already, or must not.
+fn lift_limit() -> bool {
+    let none = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    let mut now = none;
+    // SAFETY: two calls with structures of ours.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut now) == 0
+            && now.rlim_cur != libc::RLIM_INFINITY
+            && libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const none) == 0
+    }
 }
 
 fn found(made: io::Result<()>) -> Found {
