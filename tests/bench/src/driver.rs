@@ -62,6 +62,8 @@ unsafe impl aya::Pod for Words {}
 
 pub(crate) struct Driver {
     pub(crate) ebpf: Ebpf,
+    /// The packet as it is handed to the kernel: what is behind the template stays as it is here.
+    pub(crate) frame: Vec<u8>,
 }
 
 impl Driver {
@@ -90,7 +92,10 @@ impl Driver {
             let program: &mut SchedClassifier = ebpf.program_mut(name).context(name)?.try_into()?;
             program.load().context(name)?;
         }
-        Ok(Self { ebpf })
+        Ok(Self {
+            ebpf,
+            frame: Vec::new(),
+        })
     }
 
     pub(crate) fn plan(&mut self, plan: &Plan) -> Result<()> {
@@ -154,7 +159,8 @@ impl Driver {
     ) -> Result<(f64, u32)> {
         // The driver counts its packets on each CPU for itself.
         stay_on_one_cpu()?;
-        let frame = vec![0; len];
+        let mut frame = self.frame.clone();
+        frame.resize(len, 0);
         let mut options = TestRunOptions::new();
         options.data_in = Some(&frame);
         options.repeat = repeat;

@@ -60,12 +60,8 @@ fn measure(case: &Case, machine: &mut KernelMachine, driver: &mut Driver) -> Res
     if matches!(case.kind, Kind::Known | Kind::Reply) {
         opening::open(case, &places, machine, driver)?;
     }
-    driver.plan(&scene::plan(
-        case,
-        &places,
-        case.kind,
-        case.tcp.then_some(flag::ACK),
-    )?)?;
+    let flags = case.tcp.then_some(flag::ACK);
+    scene::send(case, &places, case.kind, flags, driver)?;
     let packets = if case.kind == Kind::New {
         case.flows / 2
     } else {

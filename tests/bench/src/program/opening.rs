@@ -42,7 +42,7 @@ pub(super) fn open(
         let count = OPENED.min(case.flows - first);
         for &(program, device, kind, flags) in &steps {
             let id = machine.data_path().program_id(program)?;
-            driver.plan(&scene::plan(case, places, kind, case.tcp.then_some(flags))?)?;
+            scene::send(case, places, kind, case.tcp.then_some(flags), driver)?;
             driver.aim(case.hook, Some(id))?;
             driver.rewind_to(first)?;
             let before = machine.counters();

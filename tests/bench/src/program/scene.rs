@@ -14,12 +14,19 @@ use tidegate_journeys::{
 };
 
 use super::{Case, Kind, LEN};
-use crate::driver::{Plan, side};
+use crate::driver::{Driver, Plan, side};
 
 /// Backends on another node: a masquerade port is one flow's for each of them.
 const REMOTE: u8 = 64;
 
-pub(super) fn plan(case: &Case, places: &Places, kind: Kind, flags: Option<u8>) -> Result<Plan> {
+/// What the driver sends from now on.
+pub(super) fn send(
+    case: &Case,
+    places: &Places,
+    kind: Kind,
+    flags: Option<u8>,
+    driver: &mut Driver,
+) -> Result<()> {
     let client = client(case.v6);
     let (src, dst) = match kind {
         Kind::Reply => (places.roles.backend, client),
@@ -43,13 +50,15 @@ pub(super) fn plan(case: &Case, places: &Places, kind: Kind, flags: Option<u8>) 
     }
     let mut template = [0; 64];
     template.copy_from_slice(&bytes[..64]);
-    Ok(Plan {
+    driver.plan(&Plan {
         template,
         mask: case.flows - 1,
         side: sides,
         device: 0,
         target: 0,
-    })
+    })?;
+    driver.frame = bytes;
+    Ok(())
 }
 
 /// The first client; the low half of the address and the port differ from flow to flow.
