@@ -1,4 +1,4 @@
-//! Memory that a large sync has left free goes back to the system.
+//! Memory that many changes have left free goes back to the system.
 //!
 //! The allocator keeps for each thread what the thread has freed. Of a first sync that is a third of all there is, and
 //! would stay with us for as long as the agent runs.
@@ -8,8 +8,8 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// So many changes at once are large.
-pub(crate) const MANY: usize = 1000;
+/// So many changes of objects are many.
+pub(crate) const MANY: u64 = 1000;
 
 /// How often memory was to be given back so far.
 static TIMES: AtomicU32 = AtomicU32::new(0);

@@ -245,6 +245,12 @@ impl<K: Kernel> Reconciler<K> {
         self.journal.stored(self.store.changes());
     }
 
+    /// How many objects came, went or changed so far.
+    pub(crate) fn changes(&self) -> u64 {
+        let changes = self.store.changes();
+        changes.services + changes.slices
+    }
+
     /// Puts back what somebody else has taken away (rule 5.1.11).
     pub(crate) fn repair(&mut self) {
         if self.handover == Handover::Waits {

@@ -35,21 +35,20 @@ pub(crate) async fn run<K: Kernel>(
     tokio::pin!(stop);
     let mut retry = Retry::default();
     let mut is_ready = false;
+    // When memory was given back last.
+    let mut tidied = 0;
     let mut declared = state.devices().revisions();
     // Nobody tells when somebody else takes our programs away.
     let mut repair = interval_at(Instant::now() + REPAIR, REPAIR);
     repair.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         state.health().turned();
-        let mut news = 0;
         // Without manifests the source may end; a closed channel must not make this loop spin.
         tokio::select! {
             () = &mut stop => return,
             Some(batch) = inputs.batches.recv() => {
-                news = batch.changes.len();
                 state.take_batch(batch);
                 while let Ok(more) = inputs.batches.try_recv() {
-                    news += more.changes.len();
                     state.take_batch(more);
                 }
             }
@@ -67,7 +66,13 @@ pub(crate) async fn run<K: Kernel>(
             }
             // What cannot be attached may have become possible without any news.
             () = sleep_until(retry.at()) => state.attach(),
-            _now = repair.tick() => state.repair(),
+            _now = repair.tick() => {
+                state.repair();
+                if state.changes() - tidied >= memory::MANY {
+                    tidied = state.changes();
+                    memory::give_back();
+                }
+            }
         }
         match state.converge() {
             Ok(()) => retry = Retry::default(),
@@ -81,10 +86,7 @@ pub(crate) async fn run<K: Kernel>(
         if !is_ready && state.is_synced() {
             is_ready = true;
             ready();
-            // Loading the programs has left some, too.
-            news += memory::MANY;
-        }
-        if news >= memory::MANY {
+            tidied = state.changes();
             memory::give_back();
         }
     }
