@@ -8,7 +8,6 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use clap::ValueEnum as _;
 
 use crate::{build, cargo, interrupt, vm};
 
@@ -48,8 +47,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.list {
         return rules::report(&list::tests()?);
     }
-    let all = || Floor::value_variants().to_vec();
-    let floors = options.floor.map_or_else(all, |one| vec![one]);
+    let floors = match options.floor {
+        Some(one) => vec![one],
+        None => Floor::all(options.filter.is_some()),
+    };
     let as_root = floors.iter().any(|floor| floor.needs_root());
     ensure!(
         !as_root || tidegate_rig::is_root(),

@@ -17,6 +17,13 @@ pub(crate) enum Floor {
 }
 
 impl Floor {
+    /// All floors; who looks for a few tests does not wait for a machine to boot.
+    pub(super) fn all(is_filtered: bool) -> Vec<Self> {
+        let all = Self::value_variants().iter().copied();
+        all.filter(|floor| !is_filtered || *floor != Self::Vm)
+            .collect()
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Unit => "unit",
