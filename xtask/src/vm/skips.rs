@@ -40,9 +40,9 @@ const fn wants_age(test: &'static str) -> Skip {
 }
 
 /// What only the oldest cannot show.
-const fn wants_5_14(test: &'static str, why: &'static str) -> Skip {
+const fn not_on_5_10(program: &'static str, test: &'static str, why: &'static str) -> Skip {
     Skip {
-        program: "all",
+        program,
         test,
         kernels: &[Kernel::V5_10],
         why,
@@ -50,22 +50,23 @@ const fn wants_5_14(test: &'static str, why: &'static str) -> Skip {
 }
 
 const SKIPS: &[Skip] = &[
-    wants_5_14(
+    not_on_5_10(
+        "all",
         "next_hops::",
         "before Linux 5.14 an XDP program cannot be told where a made-up frame enters",
     ),
-    wants_5_14(
+    not_on_5_10(
+        "all",
         "answers::rule_5_5_11_a_packet_too_big_for_the_way_on",
         "before Linux 5.12 the routing helper does not tell the MTU: 1280 is said instead",
     ),
     wants_age("crossing::trap_t10_after_the_flow_has_ended"),
     wants_age("sweeping::rule_5_7_2_and_5_3_5_an_open_connection"),
-    Skip {
-        program: "processes",
-        test: "rule_2_4_13_a_process_is_refused",
-        kernels: &[Kernel::V5_10],
-        why: "before Linux 5.18 a socket hook cannot say why it refuses",
-    },
+    not_on_5_10(
+        "processes",
+        "rule_2_4_13_a_process_is_refused",
+        "before Linux 5.18 a socket hook cannot say why it refuses",
+    ),
     wants_tcx("again::a_second_attach_keeps_the_links"),
     wants_tcx("again::after_a_restart_the_new_programs_take"),
     wants_tcx("again::another_role_is_another_program"),
