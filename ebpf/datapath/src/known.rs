@@ -32,7 +32,7 @@ where
     let moves = headers.key.proto != Proto::UDP && tcp::moves(headers.tcp_flags);
     // The port of a flow that is over may have been given to another at any moment.
     let doubtful = !flow.is_reply() && tcp::is_over(flow.state);
-    let may_have_moved = !flow.is_reply() && may_have_moved(tables, headers, now);
+    let may_have_moved = !flow.is_reply() && may_have_moved(tables, headers, &flow);
     if is_due(&flow, now) || may_have_moved || moves || doubtful || may_settle(&flow) {
         let kept = tables.with_work(headers, |work| {
             work.flow = *flow;
@@ -46,15 +46,17 @@ where
     Some(flow)
 }
 
-/// Ticks from one look after the records of an open connection to the next: with a million of them, each with a
-/// packet a second, a look for each packet costs more than the packet.
+/// Ticks from one look after a flow's records to the next: with a million of them, each with a packet a second, a
+/// look for each packet costs more than the packet.
 const OPEN_TICKS: u32 = 4;
 
-/// Whether it is time to look after a flow's records. Those of an open connection may rest for a day.
+/// Whether it is time to look after a flow's records. An idle flow is forgotten so many ticks early at most, of
+/// which those of UDP have enough ([`tcp::idle_ticks`]); connections that open or end soon move on.
 #[inline(always)]
 fn is_due<A>(flow: &Flow<A>, now: u32) -> bool {
-    if flow.state == tcp::OPEN && flow.seen <= now {
-        return now.wrapping_sub(flow.seen) >= OPEN_TICKS;
+    if matches!(flow.state, tcp::OPEN | tcp::NONE | tcp::ANSWERED) {
+        // Another CPU may have written a later tick than the one read here.
+        return now.saturating_sub(flow.seen) >= OPEN_TICKS;
     }
     flow.seen != now
 }
@@ -109,12 +111,16 @@ where
     true
 }
 
-/// Whether any address was taken from a Service in this tick: then no UDP flow waits for the next one to be asked.
+/// Whether any address was taken from a Service since this UDP flow was looked after.
 ///
-/// Who tells reads a clock that may be ahead of ours by a moment.
+/// Who tells reads a clock that may be behind ours by a moment, and the look may have been earlier in that tick.
 #[inline(always)]
-fn may_have_moved<A: Address, T: Tables<A>>(tables: &T, headers: &Headers<A>, now: u32) -> bool {
-    headers.key.proto == Proto::UDP && tables.moved().wrapping_sub(now) <= 1
+fn may_have_moved<A: Address, T: Tables<A>>(
+    tables: &T,
+    headers: &Headers<A>,
+    flow: &Flow<A>,
+) -> bool {
+    headers.key.proto == Proto::UDP && flow.seen <= tables.moved().saturating_add(1)
 }
 
 /// Whether the address that a UDP client dialled has been taken away from the Service, or given to another

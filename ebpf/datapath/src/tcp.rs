@@ -83,7 +83,7 @@ pub fn next(state: u16, flags: u8, from_client: bool) -> u16 {
     state
 }
 
-/// How many ticks (1.07 s) a flow may be idle: rules 5.3.5, 5.3.6 and 5.7.
+/// How many ticks (1.07 s) a flow may be idle: rules 5.3.5, 5.3.6 and 5.7. Of the 120 of UDP, 116 are two minutes.
 #[inline(always)]
 pub fn idle_ticks(state: u16) -> u32 {
     match state {

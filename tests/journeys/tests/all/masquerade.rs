@@ -261,8 +261,8 @@ fn rule_3_2_2_a_flow_whose_reply_record_became_anothers_starts_anew(
     let exit = bench.uplink(&case.first(second, dialled));
     exit.is_translated(Reason::NewFlow, node, pod, Out::Link(UPLINK));
 
-    // At the next tick at the latest the first one must notice.
-    bench.age(case.tuple(first, dialled), 1);
+    // At the next look at the latest the first one must notice.
+    bench.age(case.tuple(first, dialled), 4);
     bench.uplink(&case.later(first, dialled));
     let exit = bench.uplink(&case.later(first, dialled));
     assert_ne!(
