@@ -20,6 +20,8 @@ pub struct Device {
 pub mod flags {
     /// The device's peer is in another network namespace, so `bpf_redirect_peer` reaches it.
     pub const PEER: u32 = 1;
+    /// Frames on the link begin with Ethernet addresses (`ARPHRD_ETHER`).
+    pub const ETHERNET: u32 = 2;
 }
 
 /// The short way to a pod on this node.

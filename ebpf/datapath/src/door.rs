@@ -34,6 +34,8 @@ pub enum To {
     Peer,
     /// [`Door::Neighbour`].
     Neighbour,
+    /// [`Door::Direct`].
+    Direct,
 }
 
 impl Way {
@@ -45,6 +47,7 @@ impl Way {
             To::Transmit => Door::Transmit,
             To::Peer => Door::Peer(self.device),
             To::Neighbour => Door::Neighbour(self.device),
+            To::Direct => Door::Direct(self.device),
         }
     }
 }
@@ -116,6 +119,7 @@ fn before_the_stack(entry: Entry, route: Route) -> Result<Way, Stop> {
         Route::Via {
             device,
             macs: Some(macs),
+            ..
         } if device == entry.device => Ok(Way {
             to: To::Transmit,
             device,
@@ -130,6 +134,17 @@ fn before_the_stack(entry: Entry, route: Route) -> Result<Way, Stop> {
 fn by_route<A: Address>(headers: &Headers<A>, flow: &Flow<A>, route: Route) -> Result<Way, Stop> {
     let is_ours = flow.flags & (flags::REPLY | flags::MASQUERADE) != 0;
     match route {
+        // Behind a tag in the frame the addresses would not be all that is to be written.
+        Route::Via {
+            device,
+            macs,
+            is_direct: true,
+        } if !headers.is_tagged() => Ok(Way {
+            to: To::Direct,
+            device,
+            hops: 1,
+            macs,
+        }),
         Route::Via { device, .. } => Ok(Way {
             to: To::Neighbour,
             device,

@@ -53,6 +53,8 @@ pub enum Door {
     Peer(u32),
     /// Out of this device, the kernel finds the neighbour.
     Neighbour(u32),
+    /// Out of this device, Ethernet addresses written.
+    Direct(u32),
 }
 
 /// The end of the journey.

@@ -59,7 +59,7 @@ fn run<A: Family + Lookup>(skb: *mut __sk_buff) -> i32 {
         ..Told::default()
     };
     match kernel.route(device(skb), key, u32::from_ne_bytes(len)) {
-        Route::Via { device, macs } => {
+        Route::Via { device, macs, .. } => {
             told.device = device;
             told.route = route::SILENT;
             if let Some(macs) = macs {

@@ -9,7 +9,7 @@ use aya_ebpf::{
     bindings::{bpf_fib_lookup, bpf_redir_neigh},
     maps::PerCpuArray,
 };
-use tidegate_abi::{FlowKey, Ip4, Ip6};
+use tidegate_abi::{FlowKey, Ip4, Ip6, device::flags::ETHERNET};
 
 use crate::{
     maps::{self, HOPS4, HOPS6, ROUTE_EPOCH},
@@ -35,6 +35,8 @@ pub(crate) struct Hop<A> {
     epoch: u32,
     /// Packets of up to so many bytes pass.
     mtu: u32,
+    /// Whether the link of the way is an Ethernet link.
+    pub(crate) is_ethernet: u32,
     pub(crate) way: Way,
 }
 
@@ -123,6 +125,11 @@ impl<A: Pair> Hop<A> {
         // SAFETY: a union of plain integers, which the helper has filled.
         self.mtu = u32::from(unsafe { found.__bindgen_anon_1.mtu_result });
         way.copy_to(&mut self.way);
+        self.is_ethernet = match maps::DEVICES.get_ptr(&way.device) {
+            // SAFETY: the entry stays readable while the program runs (RCU).
+            Some(device) => unsafe { (*device).flags & ETHERNET },
+            None => 0,
+        };
         self.tick = tick;
     }
 }

@@ -228,6 +228,11 @@ pub(crate) fn finish(packet: Skb, len: u64, verdict: Verdict) -> i32 {
         }
         // SAFETY: helpers on the program's own context, here and below.
         Door::Back => unsafe { bpf_redirect(device(skb), 0) as i32 },
+        Door::Direct(target) => {
+            untag(skb);
+            // SAFETY: as above.
+            unsafe { bpf_redirect(target, 0) as i32 }
+        }
         Door::Peer(target) => {
             untag(skb);
             // A bridge port hands over frames for the bridge's address, which the pod would refuse.

@@ -29,6 +29,8 @@ const MTU_OF_MOST: u32 = 1280;
 const MTU_LEAST: u32 = 576;
 /// None of the helper's results.
 const NO_ROOM: i32 = -1;
+/// Success, and see [`Route::Via`].
+const DIRECT: i32 = -2;
 /// `BPF_F_CURRENT_NETNS`: the namespace of the device.
 const CURRENT_NETNS: u64 = u64::MAX;
 
@@ -134,13 +136,15 @@ impl<A: Lookup> World<A> for Kernel {
             return Route::None;
         };
         match result {
-            SUCCESS => Route::Via {
+            SUCCESS | DIRECT => Route::Via {
                 device: way.device,
                 macs: Some(bytes(way.macs)),
+                is_direct: result == DIRECT,
             },
             NO_NEIGHBOUR => Route::Via {
                 device: way.device,
                 macs: None,
+                is_direct: false,
             },
             TOO_BIG => match ROUTE.get(0) {
                 Some(found) => Route::TooBig {
@@ -189,7 +193,11 @@ fn find_way<A: Lookup>(ctx: *mut c_void, device: u32, len: u32, key: &FlowKey<A>
     let epoch = hops::epoch();
     if hop.answers(key, device, len) && hop.is_fresh(Kernel(ctx).tick(), epoch) {
         hop.way.copy_to(way);
-        return SUCCESS;
+        return if hop.is_ethernet == 0 {
+            SUCCESS
+        } else {
+            DIRECT
+        };
     }
     hop.ask(key, device, epoch);
     let result = ask_fib(ctx, device, len, key);

@@ -115,8 +115,11 @@ fn finish(packet: Xdp, verdict: Verdict) -> u32 {
             account::bare(verdict.reason, entry(packet.0).device, packet.len() as u64);
             xdp_action::XDP_DROP
         }
-        Door::Stack | Door::Aside | Door::Back | Door::Peer(_) | Door::Neighbour(_) => {
-            xdp_action::XDP_PASS
-        }
+        Door::Stack
+        | Door::Aside
+        | Door::Back
+        | Door::Peer(_)
+        | Door::Neighbour(_)
+        | Door::Direct(_) => xdp_action::XDP_PASS,
     }
 }

@@ -80,7 +80,9 @@ impl Program {
             (Self::XdpUplink, _) => code::XDP_PASS,
             (_, Door::Stack | Door::Transmit | Door::Aside) => code::NEXT,
             (_, Door::Drop) => code::SHOT,
-            (_, Door::Back | Door::Peer(_) | Door::Neighbour(_)) => code::REDIRECT,
+            (_, Door::Back | Door::Peer(_) | Door::Neighbour(_) | Door::Direct(_)) => {
+                code::REDIRECT
+            }
         }
     }
 }

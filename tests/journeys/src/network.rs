@@ -81,6 +81,7 @@ impl Network {
         Route::Via {
             device: index,
             macs,
+            is_direct: false,
         }
     }
 

@@ -14,7 +14,7 @@ use std::{
 
 use tidegate_abi::{
     Address, Device, Ip4, Ip6, LocalPod, Settings,
-    device::flags::PEER,
+    device::flags::{ETHERNET, PEER},
     settings::flags::{EXTERNAL_CLUSTER_IP, MASQUERADE_ALL},
 };
 use tidegate_api::DeviceRole;
@@ -27,7 +27,7 @@ use crate::{
     cidr::Cidr,
     config::{Config, NodePortAddresses},
     glob,
-    netlink::Snapshot,
+    netlink::{Link, Snapshot},
 };
 
 /// Everything derived from one snapshot.
@@ -158,11 +158,7 @@ fn wanted(config: &Config, seen: &Snapshot, declared: &Declared) -> BTreeMap<u32
         let device = Device {
             masquerade4: first::<Ip4>(seen, *index),
             masquerade6: first::<Ip6>(seen, *index),
-            flags: if link.is_veth && link.foreign_peer {
-                PEER
-            } else {
-                0
-            },
+            flags: flags(link),
         };
         Some((
             *index,
@@ -174,6 +170,13 @@ fn wanted(config: &Config, seen: &Snapshot, declared: &Declared) -> BTreeMap<u32
         ))
     });
     matching.collect()
+}
+
+fn flags(link: &Link) -> u32 {
+    let has_peer = link.is_veth && link.foreign_peer;
+    let peer = if has_peer { PEER } else { 0 };
+    let ethernet = if link.is_ethernet { ETHERNET } else { 0 };
+    peer | ethernet
 }
 
 /// Devices that we are not attached to and whose addresses we may masquerade to all the same (rule 3.2.1),

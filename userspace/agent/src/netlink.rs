@@ -47,6 +47,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct Link {
     pub(crate) name: String,
     pub(crate) mac: Mac,
+    /// Frames begin with Ethernet addresses.
+    pub(crate) is_ethernet: bool,
     pub(crate) is_veth: bool,
     /// The peer is in another network namespace.
     pub(crate) foreign_peer: bool,

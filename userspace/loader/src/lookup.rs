@@ -179,10 +179,12 @@ fn way(told: &Told) -> Route {
         route::KNOWN => Route::Via {
             device: told.device,
             macs: Some(told.macs),
+            is_direct: false,
         },
         route::SILENT => Route::Via {
             device: told.device,
             macs: None,
+            is_direct: false,
         },
         route::TOO_BIG => Route::TooBig { mtu: told.mtu },
         route::UNREACHABLE => Route::Unreachable,

@@ -1,6 +1,8 @@
 //! The kernel side remembers next hops (decision 25): for a tick at most, not beyond news of other routes, and not at
 //! all when it is told not to.
 
+mod direct;
+
 use std::{
     net::{IpAddr, SocketAddr},
     process::Command,
@@ -14,6 +16,7 @@ use tidegate_frames::{
     roles::BACKEND_MAC,
 };
 use tidegate_journeys::{
+    Scene,
     case::{self, Case},
     machine::{Machine as _, Program, code},
     on_kernel::{KernelMachine, with_kernel},
@@ -62,7 +65,15 @@ fn to(number: u8) -> [u8; 6] {
 
 /// Datagrams of one client to a NodePort of these backends.
 fn dialled(kernel: &mut KernelMachine, case: &Case, backend: SocketAddr) -> Frame<Udp> {
-    let mut scene = textbook::scene();
+    start(kernel, case, textbook::scene(), backend)
+}
+
+fn start(
+    kernel: &mut KernelMachine,
+    case: &Case,
+    mut scene: Scene,
+    backend: SocketAddr,
+) -> Frame<Udp> {
     let id = scene.backend(backend);
     let at = case.places.roles.node_port;
     scene.frontend(at, Proto::UDP, NODE_PORT, &[id]);

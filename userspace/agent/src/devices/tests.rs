@@ -171,6 +171,17 @@ fn only_a_veth_whose_peer_is_in_another_namespace_has_a_peer() {
 }
 
 #[test]
+fn the_data_path_is_told_which_links_are_ethernet() {
+    let mut seen = node();
+    for link in seen.links.values_mut() {
+        link.is_ethernet = true;
+    }
+    let devices = derive(&[], &seen).devices;
+    assert_eq!(devices[&UPLINK].device.flags, ETHERNET);
+    assert_eq!(devices[&POD].device.flags, PEER | ETHERNET);
+}
+
+#[test]
 fn the_node_has_its_uplinks_addresses_unless_told_others() {
     let facts = derive(&[], &node());
     assert_eq!(

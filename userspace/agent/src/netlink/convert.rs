@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use netlink_packet_route::{
     AddressFamily,
     address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope},
-    link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage},
+    link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
     neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteType},
     rule::{RuleAttribute, RuleMessage},
@@ -26,7 +26,10 @@ pub(super) struct Candidate {
 }
 
 pub(super) fn link(message: &LinkMessage) -> Link {
-    let mut link = Link::default();
+    let mut link = Link {
+        is_ethernet: message.header.link_layer_type == LinkLayerType::Ether,
+        ..Link::default()
+    };
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),

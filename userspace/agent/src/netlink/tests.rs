@@ -72,8 +72,9 @@ fn a_device_that_appears_later_is_told_at_once_and_so_is_its_end() {
             since.elapsed()
         );
         let veth = index(&seen, "veth1").unwrap();
-        assert!(seen.links[&veth].is_veth && !seen.links[&veth].foreign_peer);
-        assert_ne!(seen.links[&veth].mac, Mac::default());
+        let link = &seen.links[&veth];
+        assert!(link.is_veth && link.is_ethernet && !link.foreign_peer);
+        assert_ne!(link.mac, Mac::default());
         handle.link().del(veth).execute().await.unwrap();
         until(&mut news, |seen| index(seen, "veth1").is_none()).await;
     });

@@ -90,7 +90,7 @@ impl<A: Ip + Icmp, N: Names> Teller<'_, A, N> {
             Door::Back => ("back", Some(self.stage.entry.device)),
             Door::Transmit => ("transmit", Some(self.stage.entry.device)),
             Door::Peer(device) => ("peer", Some(device)),
-            Door::Neighbour(device) => ("neighbour", Some(device)),
+            Door::Neighbour(device) | Door::Direct(device) => ("neighbour", Some(device)),
         };
         ExplainedDoor {
             kind: kind.to_owned(),
