@@ -34,6 +34,21 @@ pub(crate) struct Plan {
     pub(crate) target: u32,
 }
 
+impl Plan {
+    /// Packets like this one of at least 64 bytes, of so many flows.
+    pub(crate) fn of(packet: &[u8], flows: u32, side: u32) -> Self {
+        let mut template = [0; 64];
+        template.copy_from_slice(&packet[..64]);
+        Self {
+            template,
+            mask: flows - 1,
+            side,
+            device: 0,
+            target: 0,
+        }
+    }
+}
+
 /// Which fields differ from flow to flow.
 pub(crate) mod side {
     pub(crate) const V6: u32 = 1;
@@ -43,6 +58,8 @@ pub(crate) mod side {
     /// The flows come in another order: records that were made in the order in which they are used lie in memory
     /// as nobody's do.
     pub(crate) const OTHER_ORDER: u32 = 8;
+    /// Datagrams that arrive at a backend are answered.
+    pub(crate) const ANSWERED: u32 = 16;
 }
 
 /// The two kinds of packet program.
@@ -88,6 +105,7 @@ impl Driver {
             "sink_tc",
             "ceiling_peer",
             "ceiling_neigh",
+            "ceiling_redirect",
         ] {
             let program: &mut SchedClassifier = ebpf.program_mut(name).context(name)?.try_into()?;
             program.load().context(name)?;

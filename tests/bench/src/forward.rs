@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use tidegate_frames::frame::Frame;
 
 use crate::{
-    driver::{Driver, Plan},
+    driver::{Driver, Plan, side},
     lane::{Attached, CLIENT, Lane, NODE, attach_tc, attach_xdp},
     report::{Report, Row, is_wanted},
     rules::{NODE_PORT, To},
@@ -21,8 +21,8 @@ const KNOWN: u32 = 1 << 10;
 /// together need fewer masquerade ports than there are.
 const NEW_PACKETS: u32 = 1 << 12;
 const NEW: u32 = 1 << 18;
-/// Packets before: flows are made, neighbours are found, caches are filled.
-const WARM: u32 = 1 << 11;
+/// Packets before: flows are made and answered, clients speak again, neighbours are found, caches are filled.
+const WARM: u32 = 1 << 12;
 const ROUNDS: usize = 6;
 
 pub(crate) fn run(report: &mut Report, quick: bool, only: &[String]) -> Result<()> {
@@ -92,7 +92,12 @@ impl Road {
             _ => SocketAddr::from((NODE, NODE_PORT)),
         };
         let plan = plan(&lane, dialled, to, flows);
-        let _warm: f64 = lane.send(&mut driver, &plan, WARM)?;
+        let answered = if flows == KNOWN { side::ANSWERED } else { 0 };
+        let warm = Plan {
+            side: plan.side | answered,
+            ..plan
+        };
+        let _warm: f64 = lane.send(&mut driver, &warm, WARM)?;
         Ok(Self {
             way,
             plan,
@@ -133,17 +138,13 @@ fn plan(lane: &Lane, dialled: SocketAddr, to: To, flows: u32) -> Plan {
     bytes.resize(64, 0);
     bytes[..6].copy_from_slice(&node);
     bytes[6..12].copy_from_slice(&sender);
-    let mut template = [0; 64];
-    template.copy_from_slice(&bytes[..64]);
     let target = match to {
         To::Pod => lane.devices.to_pod,
         To::OtherNode => lane.devices.uplink,
     };
     Plan {
-        template,
-        mask: flows - 1,
-        side: 0,
         device: lane.devices.sender,
         target,
+        ..Plan::of(&bytes, flows, 0)
     }
 }

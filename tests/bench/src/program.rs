@@ -67,30 +67,40 @@ fn measure(case: &Case, machine: &mut KernelMachine, driver: &mut Driver) -> Res
     } else {
         PACKETS.max(2 * case.flows)
     };
-    let (mut with, mut without) = (Vec::new(), Vec::new());
     driver.rewind_to(0)?;
-    for _ in 0..packets / ROUND {
-        driver.aim(case.hook, None)?;
-        let least = if case.kind == Kind::New { 1 } else { ROUND };
-        without.push(driver.run(case.hook, case.device, LEN, least)?.0);
-        driver.aim(case.hook, Some(id))?;
+    let Case {
+        hook, device, kind, ..
+    } = *case;
+    let alone = if kind == Kind::New { 1 } else { ROUND };
+    let rounds = packets / ROUND;
+    let (with, mut without) = by_turns(driver, (hook, device), rounds, alone, |driver| {
+        driver.aim(hook, Some(id))?;
         let before = machine.counters();
-        let (ns, code) = driver.run(case.hook, case.device, LEN, ROUND)?;
-        with.push(ns);
-        expect(
-            case.kind,
-            case.hook,
-            code,
-            &before,
-            &machine.counters(),
-            ROUND,
-        )?;
+        let (ns, code) = driver.run(hook, device, LEN, ROUND)?;
+        expect(kind, hook, code, &before, &machine.counters(), ROUND)?;
+        Ok(ns)
+    })?;
+    if kind == Kind::New {
+        without = driver_alone(case, driver)?;
     }
-    if case.kind == Kind::New {
-        without = vec![driver_alone(case, driver)?];
-    }
-    let (with, without) = (calm(&with), calm(&without));
     Ok(Row::program(&case.label(), with - without, without))
+}
+
+/// Nanoseconds of a packet with the program and of the driver alone, by turns; `alone` packets of the latter.
+fn by_turns(
+    driver: &mut Driver,
+    (hook, device): (Hook, u32),
+    rounds: u32,
+    alone: u32,
+    mut one: impl FnMut(&mut Driver) -> Result<f64>,
+) -> Result<(f64, f64)> {
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        driver.aim(hook, None)?;
+        without.push(driver.run(hook, device, LEN, alone)?.0);
+        with.push(one(driver)?);
+    }
+    Ok((calm(&with), calm(&without)))
 }
 
 /// The driver's own cost.

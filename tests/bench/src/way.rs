@@ -56,7 +56,7 @@ pub(crate) fn ways(to: To, quick: bool) -> Vec<Way> {
     let ceilings: &[&'static str] = if to == To::Pod {
         &["ceiling_peer"]
     } else {
-        &["ceiling_neigh", "ceiling_tx"]
+        &["ceiling_neigh", "ceiling_redirect", "ceiling_tx"]
     };
     ways.extend(ceilings.iter().map(|name| Way::Ceiling(name)));
     ways

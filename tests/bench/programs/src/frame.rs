@@ -23,7 +23,11 @@ impl Side {
     const DESTINATION: u32 = 2;
     const TCP: u32 = 4;
     const OTHER_ORDER: u32 = 8;
+    const ANSWERED: u32 = 16;
 }
+
+/// The port of the backends.
+const BACKEND: u16 = 8080;
 
 /// How many ports of an address are used, as a power of two; the first is [`FIRST_PORT`].
 const PORT_BITS: u32 = 14;
@@ -102,6 +106,34 @@ impl Fields {
         sum = (sum & 0xffff) + (sum >> 16);
         self.put(at, !(sum as u16));
     }
+}
+
+/// Makes a datagram to a backend its own answer, where those are wanted.
+#[inline(always)]
+pub(crate) fn answer(plan: &Plan, data: usize, data_end: usize) -> bool {
+    const SRC: usize = 26;
+    const PORT: usize = 34;
+    if plan.side & Side::ANSWERED == 0 || data + 42 > data_end {
+        return false;
+    }
+    // SAFETY: within the 42 bytes that were compared with the packet's end, here and below; 14 bytes of Ethernet make
+    // these fields even.
+    let word = |at: usize| unsafe { ((data + at) as *const u16).read() };
+    if u16::from_be(word(PORT + 2)) != BACKEND {
+        return false;
+    }
+    let exchange = |one: usize, other: usize| {
+        let (old, new) = (word(one), word(other));
+        // SAFETY: as above.
+        unsafe {
+            ((data + one) as *mut u16).write(new);
+            ((data + other) as *mut u16).write(old);
+        }
+    };
+    exchange(SRC, SRC + 4);
+    exchange(SRC + 2, SRC + 6);
+    exchange(PORT, PORT + 2);
+    turn_round(data, data_end)
 }
 
 /// Exchanges the Ethernet addresses.

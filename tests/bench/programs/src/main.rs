@@ -12,7 +12,8 @@ mod frame;
 mod yardstick;
 
 use aya_ebpf::{
-    bindings::xdp_action,
+    EbpfContext as _,
+    bindings::{__sk_buff, xdp_action},
     helpers::generated::{bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer},
     macros::{classifier, map, xdp},
     maps::{Array, PerCpuArray, ProgramArray},
@@ -106,7 +107,14 @@ fn arrived() {
     }
 }
 
-/// Counts packets where they arrive, and ends them there.
+/// Makes a packet its own answer, where those are wanted.
+#[inline(always)]
+fn answers(data: usize, data_end: usize) -> bool {
+    PLAN.get(0)
+        .is_some_and(|plan| frame::answer(plan, data, data_end))
+}
+
+/// Counts packets where they arrive, and ends or answers them there.
 #[classifier]
 pub(crate) fn sink_tc(ctx: TcContext) -> i32 {
     // ARP and the like go on.
@@ -114,6 +122,10 @@ pub(crate) fn sink_tc(ctx: TcContext) -> i32 {
         return TC_NEXT;
     }
     arrived();
+    if answers(ctx.data(), ctx.data_end()) {
+        // SAFETY: the context is valid for as long as the program runs; a helper on plain numbers.
+        return unsafe { bpf_redirect((*ctx.as_ptr().cast::<__sk_buff>()).ifindex, 0) as i32 };
+    }
     TC_SHOT
 }
 
@@ -124,6 +136,9 @@ pub(crate) fn sink_xdp(ctx: XdpContext) -> u32 {
         return xdp_action::XDP_PASS;
     }
     arrived();
+    if answers(ctx.data(), ctx.data_end()) {
+        return xdp_action::XDP_TX;
+    }
     xdp_action::XDP_DROP
 }
 
@@ -146,6 +161,18 @@ pub(crate) fn ceiling_neigh(_ctx: TcContext) -> i32 {
             bpf_redirect_neigh(plan.target, core::ptr::null_mut(), 0, 0) as i32
         },
         None => TC_NEXT,
+    }
+}
+
+/// The ceiling of the same with Ethernet addresses that somebody else has found: those of the frame, exchanged.
+#[classifier]
+pub(crate) fn ceiling_redirect(ctx: TcContext) -> i32 {
+    match PLAN.get(0) {
+        Some(plan) if frame::turn_round(ctx.data(), ctx.data_end()) => {
+            // SAFETY: a helper on plain numbers.
+            unsafe { bpf_redirect(plan.target, 0) as i32 }
+        }
+        _ => TC_NEXT,
     }
 }
 

@@ -48,15 +48,7 @@ pub(super) fn send(
     if flags.is_some() {
         sides |= side::TCP;
     }
-    let mut template = [0; 64];
-    template.copy_from_slice(&bytes[..64]);
-    driver.plan(&Plan {
-        template,
-        mask: case.flows - 1,
-        side: sides,
-        device: 0,
-        target: 0,
-    })?;
+    driver.plan(&Plan::of(&bytes, case.flows, sides))?;
     driver.frame = bytes;
     Ok(())
 }

@@ -5,7 +5,7 @@ use aya::maps::HashMap;
 use tidegate_frames::frame::{Frame, tcp as flag};
 use tidegate_journeys::textbook::{Places, UPLINK};
 
-use super::{LEN, PACKETS, ROUND, calm, scene};
+use super::{LEN, PACKETS, ROUND, by_turns, scene};
 use crate::{
     driver::{Driver, Hook, Plan, side},
     report::Row,
@@ -34,34 +34,20 @@ pub(super) fn measure(flows: u32, driver: &mut Driver) -> Result<Row> {
         .flags(flag::ACK)
         .build();
     bytes.resize(LEN, 0);
-    let mut template = [0; 64];
-    template.copy_from_slice(&bytes[..64]);
-    let plan = Plan {
-        template,
-        mask: flows - 1,
-        side: side::TCP,
-        device: 0,
-        target: 0,
-    };
     serve(&bytes, driver)?;
     let id = driver.id(PROGRAM)?;
     driver.aim(Hook::Xdp, Some(id))?;
-    driver.plan(&Plan {
-        side: side::TCP | side::OTHER_ORDER,
-        ..plan
-    })?;
+    driver.plan(&Plan::of(&bytes, flows, side::TCP | side::OTHER_ORDER))?;
     let _opened = driver.run(Hook::Xdp, UPLINK, LEN, flows)?;
-    driver.plan(&plan)?;
-    let (mut with, mut without) = (Vec::new(), Vec::new());
-    for _ in 0..PACKETS.max(2 * flows) / ROUND {
-        driver.aim(Hook::Xdp, None)?;
-        without.push(driver.run(Hook::Xdp, UPLINK, LEN, ROUND)?.0);
+    driver.plan(&Plan::of(&bytes, flows, side::TCP))?;
+    let place = (Hook::Xdp, UPLINK);
+    let rounds = PACKETS.max(2 * flows) / ROUND;
+    let (with, without) = by_turns(driver, place, rounds, ROUND, |driver| {
         driver.aim(Hook::Xdp, Some(id))?;
         let (ns, code) = driver.run(Hook::Xdp, UPLINK, LEN, ROUND)?;
         ensure!(code == SENT, "the yardstick's code was {code}");
-        with.push(ns);
-    }
-    let (with, without) = (calm(&with), calm(&without));
+        Ok(ns)
+    })?;
     Ok(Row::program(&label(flows), with - without, without))
 }
 
