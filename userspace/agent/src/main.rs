@@ -74,6 +74,7 @@ fn main() -> ExitCode {
 fn command(command: Command) -> Result<(), Failure> {
     match command {
         Command::Run(options) => {
+            memory::small_pages_only();
             let config = Config::load(*options)?;
             logging::start(config.log_format)?;
             Ok(runtime()?.block_on(start::start(config))?)
