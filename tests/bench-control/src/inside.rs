@@ -33,6 +33,7 @@ pub fn run(options: &Options, services: u32) -> Result<Row> {
         bpffs: pins.to_path_buf(),
         flows: 1 << 10,
         traffic: tidegate_abi::maps::TRAFFIC_MAX,
+        tcx: true,
     };
     let kernel = DataPath::load(&load)?;
     let before = memory_of("self")?.0;

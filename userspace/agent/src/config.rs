@@ -61,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) external_clusterip: bool,
     pub(crate) masquerade_all: bool,
     pub(crate) attach: AttachMode,
+    pub(crate) tcx: bool,
     /// `None`: find the mount.
     pub(crate) cgroup: Option<CgroupChoice>,
     pub(crate) flows: u32,
@@ -119,6 +120,7 @@ impl Config {
             external_clusterip: said.external_clusterip.unwrap_or(false),
             masquerade_all: said.masquerade_all.unwrap_or(false),
             attach: said.attach.unwrap_or(AttachMode(Attach::Auto)),
+            tcx: said.tcx.unwrap_or(true),
             cgroup: said.cgroup,
             flows: said.flows.unwrap_or(tidegate_abi::maps::FLOWS_MAX),
             traffic_counters: said

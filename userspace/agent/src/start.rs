@@ -136,6 +136,7 @@ fn load(
         bpffs: config.bpffs.clone(),
         flows: config.flows,
         traffic: config.traffic_counters,
+        tcx: config.tcx,
     };
     let mut data_path = DataPath::load_as(&options, &hidden::abi())?;
     let predecessor = data_path.predecessor();

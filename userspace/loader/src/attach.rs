@@ -1,11 +1,10 @@
-//! Programs to devices, through pinned links.
+//! Programs to devices, through pinned links, or filters where there are none.
 
-use std::{ffi::CString, path::PathBuf};
+pub(crate) mod filter;
 
-use aya::programs::{
-    LinkOrder, SchedClassifier, TcAttach, TcAttachType, Xdp, XdpMode,
-    tc::{NlOptions, TcHandle, qdisc_add_clsact, qdisc_detach_program},
-};
+use std::path::PathBuf;
+
+use aya::programs::{LinkOrder, SchedClassifier, TcAttach, TcAttachType, Xdp, XdpMode};
 
 use crate::{
     DataPath,
@@ -49,6 +48,8 @@ pub struct Attached {
 }
 
 impl Role {
+    pub(crate) const ALL: [Self; 3] = [Self::Uplink, Self::Pod, Self::Overlay];
+
     /// The tc program of the role.
     pub(crate) fn program(self) -> &'static str {
         match self {
@@ -96,12 +97,10 @@ impl DataPath {
 
     /// Detaches from a device, which may be gone already.
     pub fn detach_device(&mut self, name: &str) -> Result<(), Error> {
-        let Some((index, role)) = self.devices.remove(name) else {
+        let Some((index, _role)) = self.devices.remove(name) else {
             return Ok(());
         };
-        self.detach_xdp(index)?;
-        self.detach_tc(index, name, role.program(), TcAttachType::Ingress)?;
-        self.detach_tc(index, name, HOST, TcAttachType::Egress)
+        self.remove_links(index)
     }
 
     /// Devices that somebody else has detached a program from, or on whose links somebody has put another
@@ -110,6 +109,9 @@ impl DataPath {
         let is_lost = |index: u32| {
             let mut links = self.links.values();
             links.any(|it| it.place == Place::Device(index) && !it.hangs())
+                || filter::SIDES
+                    .iter()
+                    .any(|side| self.has_lost_filter(index, *side))
         };
         let devices = self.devices.iter();
         let lost = devices.filter(|(_, (index, _))| is_lost(*index));
@@ -127,20 +129,23 @@ impl DataPath {
             if wanted {
                 self.attach_tc(index, &name, HOST, TcAttachType::Egress)?;
             } else {
-                self.detach_tc(index, &name, HOST, TcAttachType::Egress)?;
+                self.detach_tc(index, TcAttachType::Egress)?;
             }
         }
         Ok(())
     }
 
-    /// Removes the links of an earlier run on devices other than these.
+    /// Removes the links and filters of an earlier run on devices other than these.
     pub fn forget_links_except(&mut self, keep: &[u32]) -> Result<(), Error> {
         let indexes = std::fs::read_dir(&self.pins.links)
             .step(format_args!("cannot list {}", self.pins.links.display()))?
             .filter_map(Result::ok)
             .filter_map(|entry| index_of(&entry.file_name().to_string_lossy()))
             .collect::<std::collections::BTreeSet<u32>>();
-        for index in indexes.into_iter().filter(|index| !keep.contains(index)) {
+        let here = nix::net::if_::if_nameindex().step("cannot list the devices")?;
+        let here = here.iter().map(|device| device.index());
+        let all = here.chain(indexes).filter(|index| !keep.contains(index));
+        for index in all.collect::<std::collections::BTreeSet<_>>() {
             self.remove_links(index)?;
         }
         Ok(())
@@ -148,8 +153,18 @@ impl DataPath {
 
     fn remove_links(&mut self, index: u32) -> Result<(), Error> {
         self.detach_xdp(index)?;
-        self.drop_link(&self.tc_pin(index, TcAttachType::Ingress))?;
-        self.drop_link(&self.tc_pin(index, TcAttachType::Egress))
+        self.detach_tc(index, TcAttachType::Ingress)?;
+        self.detach_tc(index, TcAttachType::Egress)
+    }
+
+    /// Whether a filter that was put there is there no more, or has another program.
+    fn has_lost_filter(&self, index: u32, side: TcAttachType) -> bool {
+        let Some(program) = self.filters.get(&(index, side)) else {
+            return false;
+        };
+        // Not known is not lost.
+        filter::ours(index, side)
+            .is_ok_and(|there| !there.iter().any(|filter| filter.program == *program))
     }
 
     fn attach_tc(
@@ -160,12 +175,28 @@ impl DataPath {
         side: TcAttachType,
     ) -> Result<&'static str, Error> {
         let (pin, place) = (self.tc_pin(index, side), Place::Device(index));
-        if !host::kernel_at_least(6, 6) {
-            return clsact(self.program(name)?, index, device, name, side);
+        if !self.has_tcx {
+            let program = filter::put(self.program(name)?, (index, device), side)?;
+            let _earlier = self.filters.insert((index, side), program);
+            self.drop_link(&pin)?;
+            return Ok("clsact");
         }
-        if self.take_link(&pin, name, place)? {
-            return Ok("tcx");
+        if !self.take_link(&pin, name, place)? {
+            self.attach_tcx(index, device, name, side)?;
         }
+        // Of a run without tcx; by now it has nothing to do.
+        filter::remove_at(index, side)?;
+        Ok("tcx")
+    }
+
+    fn attach_tcx(
+        &mut self,
+        index: u32,
+        device: &str,
+        name: &'static str,
+        side: TcAttachType,
+    ) -> Result<(), Error> {
+        let pin = self.tc_pin(index, side);
         self.drop_link(&pin)?;
         let tcx = TcAttach::Tcx {
             attach_type: side,
@@ -176,22 +207,13 @@ impl DataPath {
             .attach(aya::programs::NetworkInterface::Index(index), tcx)
             .step(format_args!("cannot attach {name} to {device}"))?;
         let link = program.take_link(id);
-        self.pin_link(link, pin, place)?;
-        Ok("tcx")
+        self.pin_link(link, pin, Place::Device(index))
     }
 
-    fn detach_tc(
-        &mut self,
-        index: u32,
-        device: &str,
-        name: &str,
-        side: TcAttachType,
-    ) -> Result<(), Error> {
-        if !host::kernel_at_least(6, 6)
-            && let Ok(device) = CString::new(device)
-        {
-            let _gone = qdisc_detach_program(device.as_c_str(), side.into(), name);
-        }
+    /// Of a device that may be gone.
+    fn detach_tc(&mut self, index: u32, side: TcAttachType) -> Result<(), Error> {
+        let _ours = self.filters.remove(&(index, side));
+        filter::remove_at(index, side)?;
         self.drop_link(&self.tc_pin(index, side))
     }
 
@@ -263,37 +285,6 @@ fn xdp_mode(name: &str, role: Role, attach: Attach) -> (Option<XdpMode>, String)
             "a virtual device hands over partial checksums and super-packets, which only tc can finish".into(),
         ),
     }
-}
-
-/// Before Linux 6.6: a filter on the clsact qdisc, which has no link and is found by its name.
-fn clsact(
-    program: &mut SchedClassifier,
-    index: u32,
-    device: &str,
-    name: &str,
-    side: TcAttachType,
-) -> Result<&'static str, Error> {
-    const PRIORITY: u16 = 1;
-    let interface = aya::programs::NetworkInterface::Index(index);
-    // There already, or the attach below says what is wrong.
-    let _there = qdisc_add_clsact(interface);
-    let _none = qdisc_detach_program(interface, side.into(), name);
-    let options = NlOptions {
-        priority: PRIORITY,
-        handle: TcHandle::new(0, 1),
-        ..NlOptions::default()
-    };
-    let attach = TcAttach::Netlink {
-        parent: side.into(),
-        options,
-    };
-    let id = program
-        .attach(interface, attach)
-        .step(format_args!("cannot attach {name} to {device}"))?;
-    let link = program.take_link(id);
-    // The qdisc holds the program; dropped, the link would take it away.
-    std::mem::forget(link.step(format_args!("cannot keep the link of {device}"))?);
-    Ok("clsact")
 }
 
 /// The interface index in the name of a link's pin.

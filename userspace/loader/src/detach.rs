@@ -2,13 +2,10 @@
 
 use std::path::Path;
 
-use aya::programs::{TcAttachType, tc::qdisc_detach_program};
-
 use crate::{
-    attach::Role,
+    attach::filter,
     error::{Error, Step as _},
-    host,
-    object::{HOST, Pins},
+    object::Pins,
     pinned,
 };
 
@@ -20,9 +17,7 @@ pub fn detach_all(bpffs: &Path) -> Result<Vec<String>, Error> {
     for pins in Pins::all_below(bpffs) {
         removed.extend(remove_all(&pins)?);
     }
-    if !host::kernel_at_least(6, 6) {
-        removed.extend(remove_filters());
-    }
+    removed.extend(remove_filters()?);
     // Not empty, or never there.
     let _stays: std::io::Result<()> = std::fs::remove_dir(bpffs);
     Ok(removed)
@@ -56,23 +51,18 @@ pub(crate) fn names(directory: &Path) -> Result<Vec<String>, Error> {
     }
 }
 
-/// Before Linux 6.6 the tc programs hang on clsact qdiscs of the present namespace, found by name.
-fn remove_filters() -> Vec<String> {
+/// Without tcx the programs hang on clsact qdiscs of the present namespace.
+fn remove_filters() -> Result<Vec<String>, Error> {
     let mut removed = Vec::new();
-    let Ok(devices) = nix::net::if_::if_nameindex() else {
-        return removed;
-    };
+    let devices = nix::net::if_::if_nameindex().step("cannot list the devices")?;
     for device in &devices {
-        let roles = [Role::Uplink, Role::Pod, Role::Overlay];
-        let ingress = roles.map(|role| (TcAttachType::Ingress, role.program()));
-        for (side, program) in ingress.into_iter().chain([(TcAttachType::Egress, HOST)]) {
-            if qdisc_detach_program(device.name(), side.into(), program).is_ok() {
-                removed.push(format!(
-                    "filter {program} on {}",
-                    device.name().to_string_lossy()
-                ));
-            }
-        }
+        let name = device.name().to_string_lossy();
+        let programs = filter::remove_all(device.index())?;
+        removed.extend(
+            programs
+                .iter()
+                .map(|program| format!("filter {program} on {name}")),
+        );
     }
-    removed
+    Ok(removed)
 }

@@ -10,7 +10,7 @@ use std::{
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
     maps::{Map, MapData, MapError, ProgramArray},
-    programs::{Program, ProgramError, SchedClassifier},
+    programs::{Program, ProgramError, SchedClassifier, TcAttachType},
 };
 use nix::fcntl::Flock;
 use tidegate_abi::{maps as names, settings::Frozen};
@@ -37,6 +37,8 @@ pub struct Options {
     pub flows: u32,
     /// Service ports, and backends of each family, whose traffic is counted: those with the lowest ids.
     pub traffic: u32,
+    /// tcx where the kernel has it (Linux 6.6); without it, filters on clsact qdiscs.
+    pub tcx: bool,
 }
 
 /// The loaded programs and their maps. Dropping it detaches nothing: links and maps are pinned.
@@ -55,6 +57,9 @@ pub struct DataPath {
     pub(crate) devices: HashMap<String, (u32, Role)>,
     /// By their pins.
     pub(crate) links: HashMap<PathBuf, Held>,
+    pub(crate) has_tcx: bool,
+    /// Without tcx: which program hangs where, by its id.
+    pub(crate) filters: HashMap<(u32, TcAttachType), u32>,
     /// Where the socket hooks hang.
     pub(crate) cgroup: Option<PathBuf>,
     /// `None` until the agent has said it: an earlier run may have left links of either kind.
@@ -141,6 +146,8 @@ impl DataPath {
             others,
             devices: HashMap::new(),
             links: HashMap::new(),
+            has_tcx: options.tcx && host::kernel_at_least(6, 6),
+            filters: HashMap::new(),
             cgroup: None,
             host_backends: None,
             unseen: Shared::default(),

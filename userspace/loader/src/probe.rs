@@ -132,6 +132,7 @@ fn own_programs() -> [(Feature, Found); 2] {
         bpffs: BPFFS.into(),
         flows: SMALL,
         traffic: SMALL,
+        tcx: true,
     };
     let mut data_path = match DataPath::load(&options) {
         Ok(data_path) => data_path,

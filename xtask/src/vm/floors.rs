@@ -12,12 +12,16 @@ pub(super) const E2E: [&str; 4] = ["processes", "master_table", "traffic", "host
 
 /// Of the floor `kernel`, where every test loads all programs once or more: one of each kind, since an emulated
 /// verifier takes most of a minute for it.
-const KERNEL: [&str; 11] = [
+const KERNEL: [&str; 15] = [
     "adopt::maps_are_adopted",
     "again::a_device_made_anew",
     "again::another_mode_moves_xdp",
     "attach::each_role_and_mode",
     "cgroup::all_eight_hooks",
+    "filters::after_a_restart",
+    "filters::each_role",
+    "filters::filters_of_others",
+    "filters::rule_5_1_11",
     "flows::a_new_flow",
     "lost::rule_5_1_11_a_program_that_somebody_detaches",
     "opening::rule_5_7_11",

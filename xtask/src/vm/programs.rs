@@ -11,7 +11,7 @@ use tidegate_rig::output_of;
 use super::cpio::Archive;
 
 /// What the scenes run.
-const SCENES: [&str; 4] = ["ip", "nft", "ethtool", "tcpdump"];
+const SCENES: [&str; 5] = ["ip", "tc", "nft", "ethtool", "tcpdump"];
 /// What the scenes' shell lines and tests run beside.
 const SHELL: [&str; 10] = [
     "sh", "sleep", "timeout", "cp", "grep", "date", "true", "cat", "ls", "dmesg",

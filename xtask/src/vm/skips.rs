@@ -15,7 +15,7 @@ pub(super) struct Skip {
 }
 
 /// Linux 6.6.
-const TCX: &str = "looks at tcx links; filters on clsact are shown by the end-to-end scenes";
+const TCX: &str = "looks at tcx links; filters:: shows what is there instead";
 const BEFORE_TCX: &[Kernel] = &[Kernel::V5_10, Kernel::V6_1];
 
 const fn wants_tcx(test: &'static str) -> Skip {
@@ -67,6 +67,7 @@ const SKIPS: &[Skip] = &[
         "rule_2_4_13_a_process_is_refused",
         "before Linux 5.18 a socket hook cannot say why it refuses",
     ),
+    wants_tcx("again::a_device_made_anew"),
     wants_tcx("again::a_second_attach_keeps_the_links"),
     wants_tcx("again::after_a_restart_the_new_programs_take"),
     wants_tcx("again::another_role_is_another_program"),
@@ -75,8 +76,11 @@ const SKIPS: &[Skip] = &[
     wants_tcx("attach::each_role_and_mode_gets_its_hooks"),
     wants_tcx("attach::only_while_this_host_has_backends"),
     wants_tcx("attach::after_a_restart_an_egress_program"),
+    wants_tcx("lost::rule_5_1_11_a_program_that_somebody_detaches"),
     wants_tcx("lost::rule_5_1_11_a_program_whose_link"),
+    wants_tcx("pins::rule_5_1_11_pins_that_somebody_removes"),
     wants_tcx("start::detach_all_takes_links_and_maps"),
+    wants_tcx("versions::the_next_version_takes_links"),
 ];
 
 /// What a kernel is spared of a program's tests.

@@ -70,6 +70,7 @@ fn open(flows: u32) -> Result<(File, KernelMachine)> {
         bpffs: pins.to_path_buf(),
         flows,
         traffic: tidegate_abi::maps::TRAFFIC_MAX,
+        tcx: true,
     };
     let data_path = DataPath::load(&options).context("cannot load the programs")?;
     let maps = pins.join(format!("v{ABI_VERSION}/maps"));

@@ -13,6 +13,7 @@ fn main() -> Result<()> {
         bpffs: pins.to_path_buf(),
         flows: 1024,
         traffic: 16,
+        tcx: true,
     };
     let kernel = nix::sys::utsname::uname()?;
     println!("Linux {}", kernel.release().to_string_lossy());

@@ -6,7 +6,7 @@ use tidegate_frames::Roles;
 use tidegate_loader::{DataPath, Options};
 
 use crate::{
-    flows::{open, records, serve},
+    flows::{accept, open, records, serve},
     stage::{FLOWS, Stage},
 };
 
@@ -16,8 +16,10 @@ fn earlier_run(stage: &Stage) -> Result<DataPath> {
     ensure!(!data_path.adopted(), "adopted from nobody");
     ensure!(data_path.replaced_maps().is_empty());
     serve(stage, &mut data_path)?;
-    open(stage, &data_path, Roles::v4())?;
-    open(stage, &data_path, Roles::v6())?;
+    for roles in [Roles::v4(), Roles::v6()] {
+        open(stage, &data_path, roles)?;
+        accept(stage, &data_path, roles)?;
+    }
     Ok(data_path)
 }
 

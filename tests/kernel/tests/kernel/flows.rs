@@ -9,7 +9,10 @@ use tidegate_abi::{
     Port, Proto, Reason, Settings, backend, frontend,
     settings::{Range4, Range6},
 };
-use tidegate_frames::{Frame, Roles, frame::tcp::SYN};
+use tidegate_frames::{
+    Frame, Roles,
+    frame::tcp::{ACK, SYN},
+};
 use tidegate_loader::DataPath;
 
 use crate::stage::Stage;
@@ -69,6 +72,19 @@ where
 pub(crate) fn open(stage: &Stage, data_path: &DataPath, roles: Roles) -> Result<i32> {
     let frame = Frame::tcp(roles.backend, roles.service).flags(SYN).build();
     run(stage, data_path, &frame)
+}
+
+/// The backend accepts: from now on the flow may rest for a day, however long an emulated machine takes to load
+/// programs.
+pub(crate) fn accept(stage: &Stage, data_path: &DataPath, roles: Roles) -> Result<()> {
+    let accepted = Frame::tcp(roles.remote_backend, roles.backend)
+        .flags(SYN | ACK)
+        .build();
+    let index = stage.index()?;
+    stage
+        .node
+        .run(|| data_path.try_run("tc_uplink", &accepted, index))?;
+    Ok(())
 }
 
 pub(crate) fn run(stage: &Stage, data_path: &DataPath, frame: &[u8]) -> Result<i32> {

@@ -1,7 +1,7 @@
 //! The kernel floor: what the loader does, seen with the kernel's own eyes.
 //!
 //! Every test has namespaces and a directory of pins of its own, so that tests may run side by
-//! side, and beside a tidegate that serves. They speak of tcx, so they want Linux 6.6 or newer.
+//! side, and beside a tidegate that serves. Those that speak of tcx want Linux 6.6 or newer.
 //! Not here: what the programs do with packets; that is the journeys' and the e2e floor's business.
 
 mod says;
@@ -9,6 +9,7 @@ mod stage;
 mod verify;
 mod attach;
 mod again;
+mod filters;
 mod lost;
 mod pins;
 mod versions;

@@ -50,6 +50,7 @@ impl Stage {
             bpffs: self.pins.to_path_buf(),
             flows: FLOWS,
             traffic: 64,
+            tcx: true,
         }
     }
 

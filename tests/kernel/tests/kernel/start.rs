@@ -14,6 +14,7 @@ fn without_a_bpffs_nothing_is_loaded_and_the_sentence_says_how_to_mount_one() ->
         bpffs: bpffs.clone(),
         flows: 1024,
         traffic: 64,
+        tcx: true,
     };
     let error = DataPath::load(&options).err();
     let error = error.context("loaded without a bpffs")?.to_string();

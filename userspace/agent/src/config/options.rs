@@ -92,6 +92,10 @@ pub(crate) struct Options {
     #[arg(long, env = "TIDEGATE_ATTACH", value_name = "MODE")]
     #[serde(deserialize_with = "scalar")]
     pub(crate) attach: Option<AttachMode>,
+    /// Use tcx for the tc programs where the kernel has it; else filters on clsact qdiscs [default: true]
+    #[arg(long, env = "TIDEGATE_TCX", value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) tcx: Option<bool>,
     /// Cgroup v2 directory for the socket hooks, or off [default: where cgroup2 is mounted]
     #[arg(long, env = "TIDEGATE_CGROUP", value_name = "PATH|off")]
     #[serde(deserialize_with = "scalar")]
@@ -171,7 +175,7 @@ impl Options {
     pub(crate) fn or(self, other: Self) -> Self {
         merge!(self, other;
             config manifests kubeconfig in_cluster kube_api_server node_name uplink pod_device overlay_device node_address nodeport_addresses
-            nodeport_range service_cidr lb_pool pod_cidr external_clusterip masquerade_all attach cgroup
+            nodeport_range service_cidr lb_pool pod_cidr external_clusterip masquerade_all attach tcx cgroup
             flows traffic_counters masquerade_ports api api_group state_dir bpffs health_address metrics_address metrics_series_max log_format detach_on_exit)
     }
 }

@@ -61,6 +61,8 @@ fn a_switch_can_be_turned_off_again_by_a_flag() {
     let on = "masquerade-all = true";
     assert!(resolve(&[], on).masquerade_all);
     assert!(!resolve(&["--masquerade-all=false"], on).masquerade_all);
+    assert!(resolve(&[], "").tcx && !resolve(&[], "tcx = false").tcx);
+    assert!(resolve(&["--tcx"], "tcx = false").tcx);
 }
 
 #[test]
