@@ -27,6 +27,18 @@ fn every_client_reaches_every_backend_with_xdp_forced_and_offloads_off() -> Resu
     Ok(())
 }
 
+#[test]
+fn every_client_reaches_every_backend_with_filters_in_the_place_of_tcx() -> Result<()> {
+    let setup = Setup::new("auto", true, &["--tcx=false"])?;
+    everybody_reaches_everything(&setup)?;
+    let status = setup.spec.status()?.to_string();
+    ensure!(
+        status.contains("clsact") && !status.contains("tcx"),
+        "{status}"
+    );
+    Ok(())
+}
+
 /// Who dials, what, and how often the backend must see which source (table 3.1, decision 2).
 fn everybody_reaches_everything(setup: &Setup) -> Result<()> {
     let (client, node) = (&setup.scene.client, &setup.scene.a.ns);

@@ -3,7 +3,7 @@
 //!
 //! Found by their pins, for only who may do everything (`CAP_SYS_ADMIN`) may ask the kernel for a program by its
 //! number: links that are pinned as ours are, below the same mount, and hang at the device that is looked at. Not
-//! found are pins in another bpffs, and filters of before Linux 6.6, which have no link.
+//! found are pins in another bpffs, and filters on clsact qdiscs, which have no link.
 
 use std::{
     collections::BTreeMap,

@@ -62,8 +62,19 @@ fn raise_descriptors() -> Result<()> {
 #[test]
 fn rule_5_1_8_ten_thousand_flows_and_a_stream_of_new_ones_outlive_kill_restart_and_upgrade()
 -> Result<()> {
+    outlive(LIVING, &[])
+}
+
+/// Filters are all that there is before Linux 6.6.
+#[test]
+fn rule_5_1_8_flows_outlive_kill_restart_and_upgrade_with_filters_in_the_place_of_tcx() -> Result<()>
+{
+    outlive(LIVING / 10, &["--tcx=false"])
+}
+
+fn outlive(many: usize, args: &[&str]) -> Result<()> {
     raise_descriptors()?;
-    let mut world = World::builder().pods(2, 2).build()?;
+    let mut world = World::builder().pods(2, 2).args(args).build()?;
     let pods: Vec<Netns> = world.scene.pods().map(|pod| pod.ns.clone()).collect();
     let servers = pods.iter().map(|ns| Server::start(ns, PORT));
     let _servers = servers.collect::<Result<Vec<_>>>()?;
@@ -80,8 +91,8 @@ fn rule_5_1_8_ten_thousand_flows_and_a_stream_of_new_ones_outlive_kill_restart_a
     let machines: Vec<Netns> = pods.iter().chain([&client]).cloned().collect();
 
     let begun = Instant::now();
-    let crowd = Crowd::start(&client, to, LIVING, A_TURN)?;
-    eprintln!("{LIVING} flows live after {:?}", begun.elapsed());
+    let crowd = Crowd::start(&client, to, many, A_TURN)?;
+    eprintln!("{many} flows live after {:?}", begun.elapsed());
     let quiet = sent_again(&machines)?;
     crowd.more(2 * AROUND)?;
     let noise = sent_again(&machines)? - quiet;

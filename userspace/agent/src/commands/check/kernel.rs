@@ -66,7 +66,7 @@ fn words(feature: Feature) -> Finding {
         .remedy(newer("5.18")),
         Feature::Tcx => Finding::optional(
             "tcx",
-            "clsact filters are used: whoever deletes the qdisc takes the programs away, until the agent starts again",
+            "clsact filters are used: whoever deletes the qdisc takes the programs away, until the agent looks, every ten seconds",
         )
         .remedy(newer("6.6")),
         Feature::XdpLink => Finding::optional("XDP by link", "uplinks can be served by tc only: say --attach tc")
