@@ -2,7 +2,7 @@
 
 pub(crate) mod filter;
 
-use std::path::PathBuf;
+use std::{os::fd::AsFd as _, path::PathBuf};
 
 use aya::programs::{LinkOrder, SchedClassifier, TcAttach, TcAttachType, Xdp, XdpMode};
 
@@ -12,6 +12,7 @@ use crate::{
     host,
     links::Place,
     object::HOST,
+    pinned, restore,
 };
 
 /// What a device is to the data path.
@@ -142,13 +143,32 @@ impl DataPath {
             .filter_map(Result::ok)
             .filter_map(|entry| index_of(&entry.file_name().to_string_lossy()))
             .collect::<std::collections::BTreeSet<u32>>();
-        let here = nix::net::if_::if_nameindex().step("cannot list the devices")?;
-        let here = here.iter().map(|device| device.index());
-        let all = here.chain(indexes).filter(|index| !keep.contains(index));
-        for index in all.collect::<std::collections::BTreeSet<_>>() {
+        for index in indexes.into_iter().filter(|index| !keep.contains(index)) {
             self.remove_links(index)?;
         }
+        self.forget_filters_except(keep)
+    }
+
+    fn forget_filters_except(&self, keep: &[u32]) -> Result<(), Error> {
+        let devices = nix::net::if_::if_nameindex().step("cannot list the devices")?;
+        let others = devices.iter().map(|device| device.index());
+        for index in others.filter(|index| !keep.contains(index)) {
+            for side in filter::SIDES {
+                let found = filter::ours(index, side)?;
+                let mut of_ours = found.iter().filter(|it| self.has_our_maps(it.program));
+                of_ours.try_for_each(filter::Filter::remove)?;
+            }
+        }
         Ok(())
+    }
+
+    /// Whether a program works on our maps: the filters of a tidegate with pins of its own have the same names.
+    fn has_our_maps(&self, program: u32) -> bool {
+        let theirs = restore::maps_of(program);
+        let mut ours = self.maps.iter();
+        ours.any(|(_, map)| {
+            pinned::told::<u32>(map.as_fd(), "map_id:").is_some_and(|id| theirs.contains(&id))
+        })
     }
 
     fn remove_links(&mut self, index: u32) -> Result<(), Error> {

@@ -6,9 +6,7 @@ use std::{
 };
 
 use crate::{
-    DataPath,
-    attach::filter,
-    detach,
+    DataPath, detach,
     error::{Error, Step as _},
     host::{self, bpf},
     load::lay_asides,
@@ -76,11 +74,17 @@ pub(crate) fn find_maps(pins: &Pins) -> Result<(), Error> {
     // Some names are told apart by what the kernel does not keep of them.
     let mut missing: BTreeSet<&str> = PINNED.into_iter().filter(is_missing).collect();
     missing.retain(|name| name.len() <= NAME);
-    if missing.is_empty() {
-        return Ok(());
-    }
     let mut seen = BTreeSet::new();
-    for program in attached(pins)? {
+    for link in detach::names(&pins.links)? {
+        if missing.is_empty() {
+            break;
+        }
+        let Some(link) = pinned::open(&pins.links.join(link)) else {
+            continue;
+        };
+        let Some(program) = pinned::told::<u32>(link.as_fd(), "prog_id:") else {
+            continue;
+        };
         for id in maps_of(program) {
             if !seen.insert(id) {
                 continue;
@@ -93,23 +97,6 @@ pub(crate) fn find_maps(pins: &Pins) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Ids of the programs of the last run that are attached to devices.
-fn attached(pins: &Pins) -> Result<BTreeSet<u32>, Error> {
-    let mut programs = BTreeSet::new();
-    for link in detach::names(&pins.links)? {
-        let link = pinned::open(&pins.links.join(link));
-        programs.extend(link.and_then(|link| pinned::told::<u32>(link.as_fd(), "prog_id:")));
-    }
-    let devices = nix::net::if_::if_nameindex().step("cannot list the devices")?;
-    for device in &devices {
-        for side in filter::SIDES {
-            let filters = filter::ours(device.index(), side)?;
-            programs.extend(filters.iter().map(|filter| filter.program));
-        }
-    }
-    Ok(programs)
 }
 
 /// The beginning of `struct bpf_prog_info` (include/uapi/linux/bpf.h).
@@ -130,7 +117,8 @@ struct MapInfo {
     name: [u8; 16],
 }
 
-fn maps_of(program: u32) -> Vec<u32> {
+/// Ids of the maps of a program.
+pub(crate) fn maps_of(program: u32) -> Vec<u32> {
     let Some(program) = by_id(PROG_GET_FD_BY_ID, program) else {
         return Vec::new();
     };

@@ -131,7 +131,7 @@ impl Filter {
         )
     }
 
-    fn remove(&self) -> Result<(), Error> {
+    pub(crate) fn remove(&self) -> Result<(), Error> {
         // Such a link removes its filter when it is dropped; that it may be gone by now is all the same.
         drop(self.link().step("cannot remove a filter")?);
         fault::point();
