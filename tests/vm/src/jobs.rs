@@ -60,6 +60,7 @@ fn run(job: &Job<'_>, out: &File) -> Result<String> {
             ("TERM", "vt100"),
             ("TIDEGATE_BIN", "/usr/bin/tidegate"),
             ("TIDEGATE_READY_WITHIN", "300"),
+            ("TIDEGATE_CONNECTIONS", "100"),
         ])
         .stdin(Stdio::null())
         .stdout(out.try_clone()?)
