@@ -9,7 +9,7 @@ use std::{
 };
 
 /// No pages of 2 MiB for this process, in whatever mode the node is: of each that the allocator gives a piece of, the rest
-/// would be resident, too. An agent without a Service has 6 MB on its heap without them, and 22 with them.
+/// would be resident, too. docs/performance-control.md has what that was.
 pub(crate) fn small_pages_only() {
     // Refused by nobody since Linux 3.15; then the agent is larger, no more.
     let _larger: nix::Result<()> = nix::sys::prctl::set_thp_disable(true);
