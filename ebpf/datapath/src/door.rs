@@ -39,6 +39,15 @@ pub enum To {
 }
 
 impl Way {
+    /// The same way for who writes no Ethernet addresses: later fragments and ICMP errors.
+    #[inline(always)]
+    pub(crate) fn by_the_kernel(mut self) -> Self {
+        if self.to == To::Direct {
+            self.to = To::Neighbour;
+        }
+        self
+    }
+
     /// The door.
     #[inline(always)]
     pub fn door(&self) -> Door {

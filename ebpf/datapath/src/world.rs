@@ -11,8 +11,9 @@ pub enum Route {
         device: u32,
         /// Destination and source Ethernet address, when the neighbour is known.
         macs: Option<[u8; 12]>,
-        /// Whether a socket buffer, too, may be given these addresses: it is an Ethernet link, and in this tick
-        /// the kernel has sent a packet to the neighbour itself, so that it keeps asking whether that is there.
+        /// Whether a socket buffer, too, may be given these addresses: it is an Ethernet link, and a packet has
+        /// gone there in this tick. That one the kernel sent itself, unless XDP did, so that it keeps asking
+        /// whether the neighbour is there.
         is_direct: bool,
     },
     /// There is a way, but the packet does not fit it.
