@@ -48,7 +48,7 @@ where
 
 /// Ticks from one look after a flow's records to the next: with a million of them, each with a packet a second, a
 /// look for each packet costs more than the packet.
-const OPEN_TICKS: u32 = 4;
+const LOOK_TICKS: u32 = 4;
 
 /// Whether it is time to look after a flow's records. An idle flow is forgotten so many ticks early at most, of
 /// which those of UDP have enough ([`tcp::idle_ticks`]); connections that open or end soon move on.
@@ -56,7 +56,7 @@ const OPEN_TICKS: u32 = 4;
 fn is_due<A>(flow: &Flow<A>, now: u32) -> bool {
     if matches!(flow.state, tcp::OPEN | tcp::NONE | tcp::ANSWERED) {
         // Another CPU may have written a later tick than the one read here.
-        return now.saturating_sub(flow.seen) >= OPEN_TICKS;
+        return now.saturating_sub(flow.seen) >= LOOK_TICKS;
     }
     flow.seen != now
 }
