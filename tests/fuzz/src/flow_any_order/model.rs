@@ -2,21 +2,34 @@
 
 use tidegate_abi::Proto;
 use tidegate_frames::frame::tcp::{ACK, FIN, RST, SYN};
-use tidegate_journeys::record::Tuple;
+use tidegate_journeys::record::{Record, Tuple};
 
 /// Ticks (1.07 s) that an idle flow is kept at least: rules 5.3.5, 5.3.6 and 5.7.
 mod keeps {
-    pub(super) const UDP: u32 = 120;
+    /// Two minutes, and the tick that had begun.
+    pub(super) const UDP: u32 = 113;
     pub(super) const OPENING: u32 = 60;
     pub(super) const HALF_CLOSED: u32 = 3_365;
     pub(super) const OPEN: u32 = 7_400;
+}
+
+/// Ticks after which no record of UDP is used any more.
+const UDP_FORGOTTEN: u32 = 120;
+
+/// Ticks after which a record that is used is looked after at the latest: what it has lost is missed then
+/// (docs/limits.md).
+const LOOKED_AFTER: u32 = 4;
+
+/// Whether a packet now makes the data path look after the record that it finds.
+pub(super) fn is_due(record: &Record, now: u32) -> bool {
+    now - record.seen >= LOOKED_AFTER
 }
 
 /// What the map forgot of a flow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Lost {
     Nothing,
-    /// The record of replies only, which the next packet of the client repairs.
+    /// The record of replies only, which a packet of the client repairs when it is due.
     Reply,
     /// The client's record, or both.
     More,
@@ -123,6 +136,6 @@ impl Flow {
 
     /// Whether even the longest limit is over, so that nothing of it may be used any more.
     pub(super) fn must_be_forgotten(&self, now: u32) -> bool {
-        self.key.proto == Proto::UDP && now - self.last > keeps::UDP
+        self.key.proto == Proto::UDP && now - self.last > UDP_FORGOTTEN
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn datagram(world: &mut World, input: &mut Input<'_>) {
     let mut sent = Vec::new();
     while !pieces.is_empty() {
         let piece = pieces.remove(input.below(pieces.len()));
-        let before = world.record(&key).map(|it| (it.created, it.out, it.state));
+        let before = world.record(&key);
         let exit = world.send(src, &piece);
         is_well_formed(&exit);
         if dissect(&piece).is_ok_and(|it| it.piece == Piece::First) {

@@ -12,10 +12,13 @@ use tidegate_frames::{
     hexdump,
     oracle::verify,
 };
-use tidegate_journeys::{machine::Exit, record::Tuple};
+use tidegate_journeys::{
+    machine::Exit,
+    record::{Record, Tuple},
+};
 
 use super::{
-    model::{Flow, Lost},
+    model::{Flow, Lost, is_due},
     world::{FRONTENDS, World},
 };
 use crate::{
@@ -35,13 +38,7 @@ pub(super) fn client(world: &mut World, input: &mut Input<'_>) {
     let before = world.record(&key);
     let exit = world.send(key.src, &segment(key, flags));
     is_well_formed(&exit);
-    judge_client(
-        world,
-        &exit,
-        key,
-        flags,
-        before.map(|it| (it.created, it.out, it.state)),
-    );
+    judge_client(world, &exit, key, flags, before);
 }
 
 /// Two machines on the link, one of them with two ports, and the two pods of the node.
@@ -57,22 +54,20 @@ pub(super) fn from(world: &World, input: &mut Input<'_>) -> SocketAddr {
     ])
 }
 
-/// Creation, result and state of a record.
-pub(super) type Stamp = (u32, Tuple, u16);
-
-/// What the model says of a client's whole packet.
+/// What the model says of a client's whole packet; `before`: the client's record as the packet found it.
 pub(super) fn judge_client(
     world: &mut World,
     exit: &Exit,
     key: Tuple,
     flags: u8,
-    before: Option<Stamp>,
+    before: Option<Record>,
 ) {
     let now = world.now();
+    let is_due = before.is_none_or(|it| is_due(&it, now));
     let known = world.flows.iter().position(|flow| flow.key == key);
     let holds = known.is_some_and(|at| {
         let flow = &world.flows[at];
-        let repairs = flow.lost == Lost::Reply && flow.last != now;
+        let repairs = flow.lost == Lost::Reply && is_due;
         (flow.lost == Lost::Nothing || repairs) && world.must_hold(flow)
     });
     let forward = exit
@@ -92,8 +87,7 @@ pub(super) fn judge_client(
     if key.proto == Proto::UDP {
         assert!(world.serving(backend).is_some(), "rule 5.2.1: {}", out.dst);
     }
-    let after = world.record(&key).map(|it| (it.created, it.out, it.state));
-    let is_new = exit.reason == Some(Reason::NewFlow) || before != after && reopens(before, after);
+    let is_new = exit.reason == Some(Reason::NewFlow) || reopens(before, world.record(&key));
     match known {
         Some(at) if holds => {
             assert!(
@@ -107,17 +101,18 @@ pub(super) fn judge_client(
             flow.saw(flags, true, now);
         }
         _ if is_new => opened(world, key, out, backend, flags),
-        Some(at) => goes_on(world, at, out, flags),
+        Some(at) => goes_on(world, at, (out, flags), is_due),
         None => panic!("{}: a record that nobody opened: {key:?}", exit.who),
     }
 }
 
 /// XDP may have opened the flow before the second stage found it.
-fn reopens(before: Option<Stamp>, after: Option<Stamp>) -> bool {
+fn reopens(before: Option<Record>, after: Option<Record>) -> bool {
     let (Some(before), Some(after)) = (before, after) else {
-        return true;
+        return before != after;
     };
-    (before.0, before.1) != (after.0, after.1) || after.2 == tidegate_datapath::tcp::OPENING
+    (before.created, before.out) != (after.created, after.out)
+        || after.state == tidegate_datapath::tcp::OPENING && before.state != after.state
 }
 
 fn opened(world: &mut World, key: Tuple, out: Tuple, backend: usize, flags: u8) {
@@ -149,22 +144,21 @@ fn takes(world: &mut World, key: Tuple, out: Tuple) {
 }
 
 /// Nothing was promised to this flow any more, but it must not disturb another.
-fn goes_on(world: &mut World, at: usize, out: Tuple, flags: u8) {
+fn goes_on(world: &mut World, at: usize, (out, flags): (Tuple, u8), is_due: bool) {
     let now = world.now();
     let flow = &world.flows[at];
     assert!(!flow.must_be_forgotten(now), "{flow:?}");
-    let is_fresh = flow.last == now;
     let is_served = flow.key.proto != Proto::UDP || world.exists(flow.key.dst);
-    assert!(is_fresh || is_served, "rule 5.2.12: {flow:?}");
+    assert!(is_served, "rule 5.2.12: {flow:?}");
     assert!(flags != SYN || !flow.is_over(), "rule 5.3.1: {flow:?}");
     assert_eq!(out, flow.out);
     let owner = world
         .flows
         .iter()
         .find(|other| other.key != flow.key && other.out == out && other.lost == Lost::Nothing);
-    // Within one tick a record that lost its other half is believed (docs/limits.md).
+    // Until it is looked after, a record that lost its other half is believed (docs/limits.md).
     if let Some(owner) = owner.filter(|owner| world.must_hold(owner)) {
-        let is_believed = flow.lost == Lost::More && flow.last == now;
+        let is_believed = flow.lost == Lost::More && !is_due;
         assert!(is_believed, "rule 3.2.2: {flow:?} speaks into {owner:?}");
         return;
     }
@@ -175,8 +169,10 @@ fn goes_on(world: &mut World, at: usize, out: Tuple, flags: u8) {
         .iter_mut()
         .filter(|other| other.key != key && other.out == out);
     others.for_each(|other| other.lost = Lost::More);
+    // Nobody is promised that it is repaired earlier than it is due, but it may be.
+    let is_whole = world.has_reply(&world.flows[at]);
     let flow = &mut world.flows[at];
-    if flow.lost == Lost::Reply && flow.last != now {
+    if flow.lost == Lost::Reply && is_whole {
         flow.lost = Lost::Nothing;
     }
     flow.saw(flags, true, now);
