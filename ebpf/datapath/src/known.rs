@@ -83,7 +83,7 @@ where
         tables.remove_flow(&work.headers.key);
         return false;
     }
-    if !work.flow.is_reply() && has_moved(tables, work) {
+    if is_ours && has_moved(tables, work) {
         tables.remove_flow(&work.reply_key);
         tables.remove_flow(&work.headers.key);
         return false;
@@ -125,13 +125,21 @@ fn may_have_moved<A: Address, T: Tables<A>>(
 
 /// Whether the address that a UDP client dialled has been taken away from the Service, or given to another
 /// one: then its flow begins anew, though its backend still serves (rules 5.2.9 and 5.2.12).
+///
+/// Replies ask, too: they note the time for both records, so that the client's packets might never be due.
 #[inline(always)]
 fn has_moved<A: Address, T: Tables<A>>(tables: &T, work: &Work<A>) -> bool {
-    let key = &work.headers.key;
-    if key.proto != Proto::UDP || work.flow.backend == 0 {
+    let Work { headers, flow, .. } = work;
+    let key = &headers.key;
+    if key.proto != Proto::UDP || flow.backend == 0 {
         return false;
     }
-    match tables.frontend(&FrontendKey::new(key.dst, key.dst_port, key.proto)) {
+    let (dialled, port) = if flow.is_reply() {
+        (flow.src, flow.src_port)
+    } else {
+        (key.dst, key.dst_port)
+    };
+    match tables.frontend(&FrontendKey::new(dialled, port, key.proto)) {
         Some(frontend) => frontend.service != work.flow.service,
         None => true,
     }

@@ -9,6 +9,7 @@ use tidegate_journeys::{
 journeys! {
     udp: rule_5_2_12_udp_leaves_an_address_that_was_taken_away,
         rule_5_2_9_udp_follows_an_address_to_another_service,
+        rule_5_2_12_replies_do_not_hide_that_an_address_was_taken_away,
         rule_5_2_12_the_next_datagram_is_asked_once_the_agent_says_that_addresses_moved;
 }
 
@@ -53,6 +54,25 @@ fn rule_5_2_9_udp_follows_an_address_to_another_service(bench: &mut Bench<'_>, c
     bench.age(case.tuple(roles.client, roles.node_port), 4);
     let exit = bench.uplink(&case.later(roles.client, roles.node_port));
     let sibling = case.places.sibling;
+    exit.is_translated(Reason::NewFlow, roles.client, sibling, Out::Pod(SIBLING));
+}
+
+/// A backend that sends more often than its client (5.2.14) has all the looks at the records to itself.
+fn rule_5_2_12_replies_do_not_hide_that_an_address_was_taken_away(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let (roles, sibling) = (case.places.roles, case.places.sibling);
+    let (mut scene, new) = opened(bench, case);
+    scene.frontend(roles.node_port, case.proto, NODE_PORT, &[new]);
+    scene.frontend_mut(roles.node_port, case.proto).service += 1;
+    bench.machine.change(&scene);
+    bench.age(case.tuple(roles.client, roles.node_port), 4);
+    bench.age(case.tuple(roles.backend, roles.client), 4);
+    let exit = bench.pod(POD, &case.reply(roles.backend, roles.client));
+    exit.is_passed(Reason::NotService);
+    assert_eq!(bench.machine.records(), []);
+    let exit = bench.uplink(&case.later(roles.client, roles.node_port));
     exit.is_translated(Reason::NewFlow, roles.client, sibling, Out::Pod(SIBLING));
 }
 
