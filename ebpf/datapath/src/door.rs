@@ -19,7 +19,7 @@ pub struct Way {
     pub device: u32,
     /// How much of the time to live is spent here; the kernel's own stack counts for itself.
     pub hops: u8,
-    /// Destination and source Ethernet address, where no kernel fills them in.
+    /// Destination and source Ethernet address, where the kernel need not fill them in.
     pub macs: Option<[u8; 12]>,
 }
 
@@ -32,23 +32,21 @@ pub enum To {
     Transmit,
     /// [`Door::Peer`].
     Peer,
-    /// [`Door::Neighbour`].
+    /// [`Door::Neighbour`], or [`Door::Direct`] once the addresses are written.
     Neighbour,
-    /// [`Door::Direct`].
-    Direct,
 }
 
 impl Way {
-    /// The same way for who writes no Ethernet addresses: later fragments and ICMP errors.
+    /// The door of a packet that [`crate::rewrite::apply`] has written, with the Ethernet addresses.
     #[inline(always)]
-    pub(crate) fn by_the_kernel(mut self) -> Self {
-        if self.to == To::Direct {
-            self.to = To::Neighbour;
+    pub fn door_when_written(&self) -> Door {
+        match self.to {
+            To::Neighbour if self.macs.is_some() => Door::Direct(self.device),
+            _ => self.door(),
         }
-        self
     }
 
-    /// The door.
+    /// The door of a packet whose Ethernet addresses nobody writes here: a later fragment, an ICMP error.
     #[inline(always)]
     pub fn door(&self) -> Door {
         match self.to {
@@ -56,7 +54,6 @@ impl Way {
             To::Transmit => Door::Transmit,
             To::Peer => Door::Peer(self.device),
             To::Neighbour => Door::Neighbour(self.device),
-            To::Direct => Door::Direct(self.device),
         }
     }
 }
@@ -143,22 +140,16 @@ fn before_the_stack(entry: Entry, route: Route) -> Result<Way, Stop> {
 fn by_route<A: Address>(headers: &Headers<A>, flow: &Flow<A>, route: Route) -> Result<Way, Stop> {
     let is_ours = flow.flags & (flags::REPLY | flags::MASQUERADE) != 0;
     match route {
-        // Behind a tag in the frame the addresses would not be all that is to be written.
         Route::Via {
             device,
             macs,
-            is_direct: true,
-        } if !headers.is_tagged() => Ok(Way {
-            to: To::Direct,
-            device,
-            hops: 1,
-            macs,
-        }),
-        Route::Via { device, .. } => Ok(Way {
+            is_direct,
+        } => Ok(Way {
             to: To::Neighbour,
             device,
             hops: 1,
-            macs: None,
+            // Behind a tag in the frame they would not be all that is to be written.
+            macs: macs.filter(|_| is_direct && !headers.is_tagged()),
         }),
         // The stack refuses to forward what comes from one of the host's own addresses, and a reply
         // or a masqueraded packet does. Anything else it can cut up, or knows better what to do with.

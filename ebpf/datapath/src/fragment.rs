@@ -236,7 +236,7 @@ where
         } = &*work;
         // Nobody is told about a fragment that is not the first (RFC 1812, section 4.3.2.7).
         let way = match door::choose(packet, world, entry, headers, flow) {
-            Ok(way) => way.by_the_kernel(),
+            Ok(way) => way,
             Err(Stop { reason, .. }) => return refused(reason),
         };
         let (old, new) = ((headers.key.src, headers.key.dst), (flow.src, flow.dst));

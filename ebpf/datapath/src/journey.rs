@@ -232,7 +232,7 @@ pub(crate) fn send<A: Ip, P: Packet, T: Tables<A>, W: World<A>>(
             tables.count(flow, packet.len());
             Ok(Verdict {
                 reason,
-                door: way.door(),
+                door: way.door_when_written(),
             })
         }
         // Half written at worst, so it must not travel on.

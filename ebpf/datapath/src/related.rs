@@ -113,7 +113,7 @@ where
         work.reply.src = work.headers.key.src;
     }
     let way = match door::choose(packet, world, entry, &work.headers, &work.reply) {
-        Ok(way) => way.by_the_kernel(),
+        Ok(way) => way,
         Err(Stop { reason, .. }) => {
             return Verdict {
                 reason,

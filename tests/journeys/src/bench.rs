@@ -145,17 +145,14 @@ pub fn on<'a>(machine: &'a mut dyn Machine, case: &Case) -> Bench<'a> {
     }
 }
 
-/// Runs a journey on the host.
+/// Runs a journey on the host, to next hops that nobody remembers and to remembered ones.
 pub fn on_host(cases: &[Case], journey: Journey) {
     for case in cases {
         println!("{case}");
-        journey(
-            &mut Bench {
-                machine: &mut HostMachine::new(),
-                xdp: case.xdp,
-            },
-            case,
-        );
+        journey(&mut on(&mut HostMachine::new(), case), case);
+        println!("{case}, next hops remembered");
+        let mut machine = HostMachine::with_remembered_hops();
+        journey(&mut on(&mut machine, case), case);
     }
 }
 

@@ -6,11 +6,12 @@ use tidegate_abi::{
     Address as _, Backend, BackendId, Device, Frontend, FrontendKey, Ip4, Ip6, LocalPod, Port,
     Proto, Settings, reason::Kind,
 };
-use tidegate_datapath::{Clock as _, Door, Entry, Stage, Tables as _, Verdict, sweep};
+use tidegate_datapath::{Clock as _, Door, Entry, Route, Stage, Tables as _, Verdict, sweep};
 
 use crate::{
     host::{Family, Host, HostPacket},
     machine::{Exit, Machine, Program},
+    network::Network,
     record::{self, Record, Tuple},
     scene::{Endpoint, Maps, Scene},
     sticky::{self, Sticky},
@@ -32,9 +33,14 @@ impl HostMachine {
         host.world.tick.set(TICK);
         Self(host, Vec::new())
     }
-}
 
-impl HostMachine {
+    /// Another, to which every next hop was asked for before.
+    pub fn with_remembered_hops() -> Self {
+        let mut machine = Self::new();
+        machine.0.world.has_remembered_hops = true;
+        machine
+    }
+
     /// The record of one tuple, without a walk through all of them.
     pub fn record(&self, key: &Tuple) -> Option<Record> {
         find::<Ip4>(&self.0, key).or_else(|| find::<Ip6>(&self.0, key))
@@ -59,7 +65,9 @@ impl Machine for HostMachine {
     }
 
     fn start(&mut self, scene: &Scene) {
+        let has_remembered_hops = self.0.world.has_remembered_hops;
         *self = Self::new();
+        self.0.world.has_remembered_hops = has_remembered_hops;
         scene.write(&mut self.0);
     }
 
@@ -79,7 +87,13 @@ impl Machine for HostMachine {
             Program::TcHost => self.0.leave(&mut packet, entry),
             _ => Some(self.0.journey(&mut packet, entry)),
         };
-        let door = verdict.map_or(Door::Stack, |verdict| verdict.door);
+        let mut door = verdict.map_or(Door::Stack, |verdict| verdict.door);
+        if let Door::Direct(device) = door {
+            is_addressed(&self.0.world.network, &packet.bytes, device);
+            // From here on it is a packet like those to a next hop that was not remembered.
+            packet.bytes[..12].copy_from_slice(&frame[..12]);
+            door = Door::Neighbour(device);
+        }
         let released = packet.released.into_iter();
         self.1.extend(released.map(|frame| (device, frame)));
         Exit {
@@ -168,6 +182,23 @@ impl Machine for HostMachine {
     fn occupy(&mut self, proto: Proto, at: SocketAddr) {
         let _new: bool = self.0.world.sockets.insert((proto, at));
     }
+}
+
+/// A packet that leaves without the kernel's help has the Ethernet addresses of the link and of the next hop.
+fn is_addressed(network: &Network, frame: &[u8], device: u32) {
+    let dst: IpAddr = match &frame[12..14] {
+        [0x08, 0x00] => <[u8; 4]>::try_from(&frame[30..34]).map(IpAddr::from),
+        [0x86, 0xdd] => <[u8; 16]>::try_from(&frame[38..54]).map(IpAddr::from),
+        other => panic!("a frame of type {other:x?}"),
+    }
+    .expect("as many bytes as an address has");
+    let macs = match network.route(dst, 0) {
+        Route::Via {
+            device: via, macs, ..
+        } if via == device => macs,
+        other => panic!("to {dst} by {device}: {other:?}"),
+    };
+    assert_eq!(macs.map(Vec::from), Some(frame[..12].to_vec()), "to {dst}");
 }
 
 /// Each packet is counted once, by the stage that ends its journey.

@@ -20,6 +20,8 @@ pub struct HostWorld {
     pub is_flooded: Cell<bool>,
     /// Devices, routes and neighbours.
     pub network: Network,
+    /// Whether a packet has gone to each next hop in this tick, as for [`Route::Via`].
+    pub has_remembered_hops: bool,
     /// Where sockets of this host answer; the unspecified address: on all of its addresses.
     pub sockets: HashSet<(Proto, SocketAddr)>,
 }
@@ -42,7 +44,14 @@ impl<A: Address> World<A> for HostWorld {
     }
 
     fn route(&self, _device: u32, key: &FlowKey<A>, len: u32) -> Route {
-        self.network.route(key.dst.to_ip(), len)
+        match self.network.route(key.dst.to_ip(), len) {
+            Route::Via { device, macs, .. } => Route::Via {
+                device,
+                macs,
+                is_direct: self.has_remembered_hops && macs.is_some(),
+            },
+            other => other,
+        }
     }
 
     fn socket_answers(&self, key: &FlowKey<A>) -> bool {
