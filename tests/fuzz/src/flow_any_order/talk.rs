@@ -206,11 +206,7 @@ pub(super) fn backend(world: &mut World, input: &mut Input<'_>) {
             exit.reason,
             world.flows
         );
-        let strangers = world
-            .flows
-            .iter_mut()
-            .filter(|it| turned(it.out) == reply && it.may_be_over());
-        strangers.for_each(|flow| flow.lost = Lost::More);
+        untranslated(world, reply);
         return;
     }
     let heard = tuple(&exit.frame).map(turned);
@@ -229,6 +225,17 @@ pub(super) fn backend(world: &mut World, input: &mut Input<'_>) {
         assert!(!listener.must_be_forgotten(now), "{listener:?}");
         assert!(!listener.is_over() || flags & SYN == 0, "{listener:?}");
         listener.saw(flags, false, now);
+    }
+}
+
+/// A reply that was not translated may have ended flows that were over, or whose Service was deleted (5.2.12).
+fn untranslated(world: &mut World, reply: Tuple) {
+    for at in 0..world.flows.len() {
+        let flow = &world.flows[at];
+        let may_end = flow.may_be_over() || !world.exists(flow.key.dst);
+        if turned(flow.out) == reply && may_end {
+            world.flows[at].lost = Lost::More;
+        }
     }
 }
 
