@@ -10,6 +10,7 @@
 mod owner;
 mod shell;
 mod netns;
+pub mod bpf;
 mod bpffs;
 mod scene;
 mod link;

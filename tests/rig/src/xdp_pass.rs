@@ -6,13 +6,13 @@
 //! later). Real network cards have no such condition.
 
 use std::io::Error;
-use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 
 use anyhow::{Context as _, Result};
 use nix::net::if_::if_nametoindex;
 use nix::sys::resource::{Resource, setrlimit};
 
-use crate::netns::Netns;
+use crate::{bpf, netns::Netns};
 
 const BPF_PROG_LOAD: libc::c_int = 5;
 const BPF_LINK_CREATE: libc::c_int = 28;
@@ -49,24 +49,12 @@ fn load() -> Result<OwnedFd, Error> {
     attributes[0] = u64::from(BPF_PROG_TYPE_XDP) | (PASS.len() as u64) << 32;
     attributes[1] = PASS.as_ptr().addr() as u64;
     attributes[2] = license.as_ptr().addr() as u64;
-    bpf(BPF_PROG_LOAD, &attributes)
+    bpf::made(BPF_PROG_LOAD, &attributes)
 }
 
 fn link(program: &OwnedFd, index: u32) -> Result<OwnedFd, Error> {
-    use std::os::fd::AsRawFd as _;
     let mut attributes = [0_u64; 16];
-    attributes[0] = u64::from(program.as_raw_fd().cast_unsigned()) | u64::from(index) << 32;
+    attributes[0] = bpf::of(program) | u64::from(index) << 32;
     attributes[1] = u64::from(BPF_XDP);
-    bpf(BPF_LINK_CREATE, &attributes)
-}
-
-fn bpf(command: libc::c_int, attributes: &[u64; 16]) -> Result<OwnedFd, Error> {
-    let size = size_of_val(attributes);
-    // SAFETY: the kernel reads `size` bytes of attributes, and what they point to lives in the callers.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_ptr(), size) };
-    match RawFd::try_from(fd) {
-        // SAFETY: a descriptor that the kernel has just made for us.
-        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        _ => Err(Error::last_os_error()),
-    }
+    bpf::made(BPF_LINK_CREATE, &attributes)
 }

@@ -1,11 +1,17 @@
 //! Services that come and go, again and again, under connections: nothing is left of them.
 
-use std::time::Instant;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use tidegate_e2e::{Ep, Proto, Svc, World, ask};
 
-use crate::{scaled, vitals::Vitals};
+use crate::{
+    scaled,
+    vitals::{Vitals, of_traffic},
+};
 
 /// Services that come in one turn and go in the next one.
 const AT_A_TIME: u32 = 20;
@@ -64,5 +70,25 @@ fn services_that_come_and_go_leave_no_map_descriptor_thread_or_memory_behind() -
         ..after.clone()
     };
     ensure!(same == before, "before: {before:?}\nafter: {after:?}");
+    if scaled(0, 1) == 1 {
+        flows_end(&world)?;
+    }
+    Ok(())
+}
+
+/// Closed connections rest for 60 ticks (rule 5.3.6), then the sweep has ten seconds.
+fn flows_end(world: &World) -> Result<()> {
+    let (most, begun) = (of_traffic(world)?, Instant::now());
+    let is_patient = || begun.elapsed() < Duration::from_secs(180);
+    let mut left = most;
+    while left > 0 && is_patient() {
+        thread::sleep(Duration::from_secs(1));
+        left = of_traffic(world)?;
+    }
+    eprintln!(
+        "{most} records of traffic, {left} {:?} later",
+        begun.elapsed()
+    );
+    ensure!(most > 0 && left == 0, "{left} of {most} records are left");
     Ok(())
 }

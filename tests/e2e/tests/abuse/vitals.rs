@@ -32,7 +32,7 @@ impl Vitals {
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let resident = resident.and_then(|it| it.trim().split(' ').next());
         let shown = world.spec.status()?;
-        let maps = shown["maps"].as_array().context("no maps")?.iter();
+        let maps = maps(&shown)?.into_iter();
         let rows = |what: &str| -> Result<usize> {
             let list = world.spec.get(what)?;
             Ok(list["items"].as_array().map_or(0, Vec::len))
@@ -42,20 +42,35 @@ impl Vitals {
             threads: fs::read_dir(process.join("task"))?.count(),
             kernel_objects: links.iter().filter(|to| to.contains("bpf")).count(),
             resident_kib: resident.context("no VmRSS")?.parse()?,
-            maps: maps
-                .map(|row| {
-                    let name = row["name"].as_str().unwrap_or_default().to_owned();
-                    (name, used(row))
-                })
-                // These are traffic's.
-                .filter(|(name, _)| !name.contains("flows") && !name.starts_with("sockets"))
-                .collect(),
+            // The others are traffic's.
+            maps: maps.filter(|(name, _)| !is_traffics(name)).collect(),
             backends: rows("backends")?,
             frontends: rows("frontends")?,
         })
     }
 }
 
-fn used(row: &Value) -> u64 {
-    row["used"].as_u64().unwrap_or(0)
+/// Flow records and sockets; a masquerade port is taken as long as a flow record has it.
+pub(crate) fn of_traffic(world: &World) -> Result<u64> {
+    let maps = maps(&world.spec.status()?)?;
+    let rows = maps.iter().filter(|(name, _)| is_traffics(name));
+    Ok(rows.map(|(_, used)| used).sum())
+}
+
+fn is_traffics(name: &str) -> bool {
+    name.contains("flows") || name.starts_with("sockets")
+}
+
+/// Name of each map, and how many entries it has.
+fn maps(status: &Value) -> Result<Vec<(String, u64)>> {
+    let row = |row: &Value| {
+        let name = row["name"].as_str().unwrap_or_default().to_owned();
+        (name, row["used"].as_u64().unwrap_or(0))
+    };
+    Ok(status["maps"]
+        .as_array()
+        .context("no maps")?
+        .iter()
+        .map(row)
+        .collect())
 }

@@ -122,6 +122,11 @@ fn outlive(many: usize, args: &[&str]) -> Result<()> {
         living.load(Relaxed),
         left_out.load(Relaxed),
     );
+    // A gap of ten milliseconds is one of ten connections at least.
+    ensure!(
+        again <= 2 * noise + opened / 1_000,
+        "{again} segments were lost around the events, {noise} in quiet"
+    );
     ensure!(
         first.len() == second.len() && second.len() == third.len(),
         "{first:?}, {second:?}, {third:?}"

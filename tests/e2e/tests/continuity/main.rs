@@ -2,6 +2,7 @@
 
 mod crashes;
 mod crowd;
+mod detached;
 mod devices;
 mod load;
 mod pins;

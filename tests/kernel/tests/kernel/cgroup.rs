@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use tidegate_loader::{CGROUP_PROGRAMS, detach_all};
+use tidegate_rig::bpf;
 
 use crate::{
     says::{self, Link},
@@ -69,6 +70,29 @@ fn all_eight_hooks_are_attached_and_go_with_detach_all() -> Result<()> {
             ensure!(!here.contains(&link.program), "still there: {link:?}");
             Ok(())
         })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn rule_5_1_11_hooks_that_somebody_detaches_are_noticed_and_put_back() -> Result<()> {
+    let stage = Stage::new()?;
+    let cgroup = cgroup2()?;
+    let mut data_path = stage.load()?;
+    ensure!(!data_path.repair_cgroup()?, "there are none to put back");
+    data_path.attach_cgroup(&cgroup)?;
+    ensure!(!data_path.repair_cgroup()?, "all are there");
+    let target = File::open(&cgroup)?;
+    for (at, name) in CGROUP_PROGRAMS.iter().enumerate() {
+        let before = links(&stage)?;
+        bpf::detach(&stage.link_pin(&format!("cgroup-{name}")))?;
+        ensure!(data_path.repair_cgroup()?, "{name}: not noticed");
+        let after = links(&stage)?;
+        let here = says::programs_at(target.as_raw_fd().cast_unsigned(), HOOKS[at])?;
+        ensure!(here.contains(&after[at].program), "{name}: {here:?}");
+        let kept = before.iter().zip(&after).filter(|(old, new)| old == new);
+        ensure!(kept.count() == before.len() - 1, "{before:?}, {after:?}");
+        ensure!(!data_path.repair_cgroup()?, "{name}: not put back");
     }
     Ok(())
 }

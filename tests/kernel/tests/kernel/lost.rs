@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use tidegate_loader::{Attach, Role};
-use tidegate_rig::XdpPass;
+use tidegate_rig::{XdpPass, bpf};
 
 use crate::{
     says::{self, TCX_INGRESS},
@@ -17,7 +17,7 @@ fn rule_5_1_11_a_program_that_somebody_detaches_is_noticed_and_attached_again() 
     ensure!(data_path.lost_devices().is_empty(), "all is there");
     let index = stage.index()?;
     for link in [format!("tc-{index}"), format!("xdp-{index}")] {
-        says::detach(&stage.link_pin(&link))?;
+        bpf::detach(&stage.link_pin(&link))?;
         ensure!(data_path.lost_devices() == [DEVICE], "{link}");
         let _restored = data_path.restore_pins()?;
         ensure!(
@@ -64,7 +64,7 @@ fn rule_5_1_11_a_device_whose_xdp_place_somebody_has_taken_is_served_by_tc() -> 
     let mut data_path = stage.load()?;
     stage.attach(&mut data_path, Role::Uplink, Attach::Xdp)?;
     let index = stage.index()?;
-    says::detach(&stage.link_pin(&format!("xdp-{index}")))?;
+    bpf::detach(&stage.link_pin(&format!("xdp-{index}")))?;
     let _theirs = XdpPass::attach(&stage.node, DEVICE)?;
     ensure!(data_path.lost_devices() == [DEVICE], "not noticed");
     let refused = stage.attach(&mut data_path, Role::Uplink, Attach::Xdp);

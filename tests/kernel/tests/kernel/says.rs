@@ -2,28 +2,22 @@
 
 use std::{
     collections::HashMap,
-    ffi::CString,
     fs,
-    io::Error,
-    os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
-        unix::ffi::OsStrExt as _,
-    },
+    os::fd::AsRawFd as _,
     path::Path,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
+use tidegate_rig::bpf::{call, made, of, pinned};
 
 const MAP_LOOKUP: libc::c_int = 1;
 const MAP_DELETE: libc::c_int = 3;
-const OBJ_GET: libc::c_int = 7;
 const PROG_GET_FD_BY_ID: libc::c_int = 13;
 const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const PROG_QUERY: libc::c_int = 16;
 const LINK_UPDATE: libc::c_int = 29;
 const LINK_GET_FD_BY_ID: libc::c_int = 30;
-const LINK_DETACH: libc::c_int = 34;
 
 /// `BPF_TCX_INGRESS` and `BPF_TCX_EGRESS`.
 pub(crate) const TCX_INGRESS: u32 = 46;
@@ -43,7 +37,7 @@ pub(crate) struct Link {
 
 /// The link behind a pin.
 pub(crate) fn link_at(pin: &Path) -> Result<Link> {
-    let fd = get(pin)?;
+    let fd = pinned(pin)?;
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))?;
     let facts: HashMap<&str, &str> = text
         .lines()
@@ -59,26 +53,17 @@ pub(crate) fn link_at(pin: &Path) -> Result<Link> {
     })
 }
 
-/// Detaches the link behind a pin, as `bpftool link detach` does.
-pub(crate) fn detach(pin: &Path) -> Result<()> {
-    let link = get(pin)?;
-    let fd = u64::from(link.as_raw_fd().cast_unsigned());
-    call(LINK_DETACH, &mut [fd]).context("cannot detach")?;
-    Ok(())
-}
-
 /// Puts another program into the link behind a pin.
 pub(crate) fn replace(pin: &Path, program: u32) -> Result<()> {
-    let link = get(pin)?;
-    let program = bpf(PROG_GET_FD_BY_ID, &[u64::from(program)])?;
-    let fd = |fd: &OwnedFd| u64::from(fd.as_raw_fd().cast_unsigned());
-    call(LINK_UPDATE, &mut [fd(&link) | fd(&program) << 32, 0]).context("cannot replace")?;
+    let link = pinned(pin)?;
+    let program = made(PROG_GET_FD_BY_ID, &[u64::from(program)])?;
+    call(LINK_UPDATE, &mut [of(&link) | of(&program) << 32, 0]).context("cannot replace")?;
     Ok(())
 }
 
 /// Id of the map behind a pin.
 pub(crate) fn map_at(pin: &Path) -> Result<u32> {
-    let map = get(pin)?;
+    let map = pinned(pin)?;
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", map.as_raw_fd()))?;
     let id = text.lines().find_map(|line| line.strip_prefix("map_id:"));
     Ok(id.context("not a map")?.trim().parse()?)
@@ -86,12 +71,11 @@ pub(crate) fn map_at(pin: &Path) -> Result<u32> {
 
 /// Ids of the programs in a program array of two.
 pub(crate) fn programs_in(pin: &Path) -> Result<[Option<u32>; 2]> {
-    let map = get(pin)?;
+    let map = pinned(pin)?;
     Ok([0_u32, 1].map(|key| {
         let mut id = 0_u32;
         let (key, value) = ((&raw const key).addr(), (&raw mut id).addr());
-        let fd = u64::from(map.as_raw_fd().cast_unsigned());
-        let found = call(MAP_LOOKUP, &mut [fd, key as u64, value as u64, 0]);
+        let found = call(MAP_LOOKUP, &mut [of(&map), key as u64, value as u64, 0]);
         // The kernel has written there, which the compiler cannot know.
         found.ok().map(|_zero| std::hint::black_box(id))
     }))
@@ -99,21 +83,18 @@ pub(crate) fn programs_in(pin: &Path) -> Result<[Option<u32>; 2]> {
 
 /// Removes an entry of a map with numbers for keys.
 pub(crate) fn clear(pin: &Path, key: u32) -> Result<()> {
-    let map = get(pin)?;
-    let fd = u64::from(map.as_raw_fd().cast_unsigned());
-    call(MAP_DELETE, &mut [fd, (&raw const key).addr() as u64, 0]).context("cannot delete")?;
+    let map = pinned(pin)?;
+    call(
+        MAP_DELETE,
+        &mut [of(&map), (&raw const key).addr() as u64, 0],
+    )
+    .context("cannot delete")?;
     Ok(())
-}
-
-fn get(pin: &Path) -> Result<OwnedFd> {
-    let path = CString::new(pin.as_os_str().as_bytes())?;
-    bpf(OBJ_GET, &[path.as_ptr().addr() as u64])
-        .with_context(|| format!("nothing is pinned at {}", pin.display()))
 }
 
 /// Waits until a link is gone.
 pub(crate) fn link_goes(id: u32) -> Result<()> {
-    soon(|| match bpf(LINK_GET_FD_BY_ID, &[u64::from(id)]) {
+    soon(|| match made(LINK_GET_FD_BY_ID, &[u64::from(id)]) {
         Ok(_) => bail!("link {id} is still there"),
         Err(_) => Ok(()),
     })
@@ -133,9 +114,9 @@ pub(crate) fn soon(mut check: impl FnMut() -> Result<()>) -> Result<()> {
 /// The name of a loaded program.
 pub(crate) fn program_name(id: u32) -> Result<String> {
     const NAME: std::ops::Range<usize> = 64..80;
-    let fd = bpf(PROG_GET_FD_BY_ID, &[u64::from(id)]).context("no such program")?;
+    let fd = made(PROG_GET_FD_BY_ID, &[u64::from(id)]).context("no such program")?;
     let mut info = [0_u8; NAME.end];
-    let sizes = u64::from(fd.as_raw_fd().cast_unsigned()) | (info.len() as u64) << 32;
+    let sizes = of(&fd) | (info.len() as u64) << 32;
     call(
         OBJ_GET_INFO_BY_FD,
         &mut [sizes, info.as_mut_ptr().addr() as u64],
@@ -158,22 +139,4 @@ pub(crate) fn programs_at(target: u32, hook: u32) -> Result<Vec<u32>> {
     };
     let count = u32::try_from(attributes[3] & 0xffff_ffff)?;
     Ok(ids[..count as usize].to_vec())
-}
-
-/// A command that makes a descriptor.
-fn bpf(command: libc::c_int, attributes: &[u64]) -> Result<OwnedFd, Error> {
-    let fd: RawFd = call(command, &mut attributes.to_vec())?;
-    // SAFETY: a descriptor that the kernel has just made for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-fn call(command: libc::c_int, attributes: &mut [u64]) -> Result<RawFd, Error> {
-    let size = size_of_val(attributes);
-    // SAFETY: the kernel reads and writes `size` bytes of attributes; what they point to, with its
-    // length beside it, lives in the callers.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_mut_ptr(), size) };
-    match RawFd::try_from(result) {
-        Ok(result) if result >= 0 => Ok(result),
-        _ => Err(Error::last_os_error()),
-    }
 }
