@@ -49,7 +49,8 @@ pub struct Flow<A> {
     pub device: u32,
     /// The service port that the flow was opened through.
     pub service: u32,
-    /// Tick of the last packet seen, see [`TICK_SHIFT`]; written at most once a tick.
+    /// Tick in which a packet last looked after the record, see [`TICK_SHIFT`]: that of the last packet, or up to three
+    /// ticks before it.
     pub seen: u32,
     /// Tick at which the flow began.
     pub created: u32,

@@ -177,7 +177,7 @@ fn a_living_connection_is_known_and_goes_on() -> Result<()> {
     let to = svc.node_port(world.node_address(false));
     let client = SocketAddr::new(world.client_address(false), 44_000);
     let mut stream = world.scene.client.run(|| dial(client.port(), to))?;
-    // A run changes nothing in the tick (1.07 s) of the flow's last packet; later it would note the time.
+    // A run changes nothing unless the flow's records are due; then it would note the time.
     soon(|| {
         stream.write_all(b"tide")?;
         let known = told(&world, client, to, Proto::Tcp, &["--flags", "ack"])?;

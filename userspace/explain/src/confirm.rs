@@ -5,8 +5,8 @@ use tidegate_datapath::{Door, Entry, Role, Stage as Hook, Verdict};
 
 use crate::{Asked, Paper, Stage, paper::Told};
 
-/// A flow that was seen in this tick is not written to. So much of the tick must be left, in nanoseconds, that
-/// the program runs in it too.
+/// Which flows are written to depends on the tick: those that are due to be looked after. So much of the tick must be
+/// left, in nanoseconds, that the program runs in it too.
 const MARGIN: u64 = 50_000_000;
 
 /// Bytes of the two Ethernet addresses.

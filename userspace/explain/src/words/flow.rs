@@ -104,7 +104,7 @@ impl<A: Ip + Icmp, N: Names> Teller<'_, A, N> {
             }
         };
         format!(
-            "the record for {side} of a flow to {of}, made {age} s ago, last packet {idle} s ago{state}"
+            "the record for {side} of a flow to {of}, made {age} s ago, last noted {idle} s ago{state}"
         )
     }
 }

@@ -29,7 +29,7 @@ fn version() -> Finding {
     let finding = Finding::optional("kernel", "");
     match nix::sys::utsname::uname() {
         Ok(name) => finding.ok(format!(
-            "Linux {}; 6.18 is the one that is tested",
+            "Linux {}; tested from 5.10 on, most on 6.18",
             name.release().to_string_lossy()
         )),
         Err(errno) => finding.unknown(format!("cannot be asked: {errno}")),
