@@ -1,9 +1,10 @@
-//! The road on which packets are sent: a sender, a node, a pod; one cable between each two.
+//! The road on which packets are sent: a sender outside, a node, two pods; one cable from the node to each.
 //!
 //! ```text
-//!  sender 192.168.1.10      node 192.168.1.2           pod 10.244.0.2
+//!  sender 192.168.1.10      node 192.168.1.2           pod 10.244.128.2
 //!         eth0 ───────────── eth0   veth-a1 ─────────── eth0
-//!  and 10.244.1.0/24 behind it: the pods of another node
+//!  and 10.244.1.0/24 behind it:     veth-a2 ─────────── eth0
+//!  the pods of another node                            caller 10.244.0.0/24
 //! ```
 
 use std::net::Ipv4Addr;
@@ -16,14 +17,18 @@ use aya::programs::{
 use nix::net::if_::if_nametoindex;
 use tidegate_rig::{Netns, Node, Scene, link, mac_of};
 
-use crate::driver::{Driver, Plan, stay_on_one_cpu};
+use crate::{
+    driver::{Driver, Plan, stay_on_one_cpu},
+    rules::By,
+};
 
 pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 2);
-pub(crate) const POD: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 2);
+pub(crate) const POD: Ipv4Addr = Ipv4Addr::new(10, 244, 128, 2);
 /// The pod of another node.
 pub(crate) const REMOTE: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 2);
-/// The first client; the low half differs.
+/// The first client outside, and the first address of the pod that calls; the low half differs.
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 0);
+pub(crate) const CALLER: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 0);
 
 /// How many frames the kernel makes at once.
 const BATCH: u32 = 64;
@@ -35,60 +40,62 @@ pub(crate) struct Lane {
     pub(crate) sender: Netns,
     pub(crate) node: Node,
     pub(crate) pod: Netns,
-    /// Ethernet addresses of the sender and of the node's uplink.
-    pub(crate) macs: [[u8; 6]; 2],
-    pub(crate) devices: Devices,
-}
-
-/// Interface indexes, each in its own namespace.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Devices {
-    pub(crate) sender: u32,
+    caller: Netns,
+    /// Interface indexes at the node.
     pub(crate) uplink: u32,
     pub(crate) to_pod: u32,
+}
+
+/// Where packets come from, and by which device they enter the node.
+pub(crate) struct Entry<'a> {
+    pub(crate) from: &'a Netns,
+    pub(crate) device: u32,
+    pub(crate) at_node: &'static str,
+    /// Ethernet addresses of the sender and of the node's device.
+    pub(crate) macs: [[u8; 6]; 2],
+    /// The first client.
+    pub(crate) client: Ipv4Addr,
 }
 
 impl Lane {
     pub(crate) fn new() -> Result<Self> {
         let mut scene = Scene::new()?;
-        let (sender, ns, pod) = (
+        let (sender, ns, pod, caller) = (
             scene.netns("sender")?,
             scene.netns("node")?,
             scene.netns("pod")?,
+            scene.netns("caller")?,
         );
         link(&sender, "eth0", &ns, "eth0")?;
         link(&pod, "eth0", &ns, "veth-a1")?;
+        link(&caller, "eth0", &ns, "veth-a2")?;
         for scope in ["all", "default", "eth0"] {
             ns.sysctl(&format!("ipv4.conf.{scope}.rp_filter"), 0)?;
             ns.sysctl(&format!("ipv4.conf.{scope}.send_redirects"), 0)?;
         }
         ns.sysctl("ipv4.ip_forward", 1)?;
-        let mac = |ns: &Netns| mac_of(ns, "eth0");
-        let (sender_mac, node_mac, pod_mac) = (mac(&sender)?, mac(&ns)?, mac(&pod)?);
         sender.ip("addr add 192.168.1.10/24 dev eth0")?;
-        pod.ip(
-            "addr add 10.244.0.2/32 dev eth0\nroute add 169.254.1.1 dev eth0 scope link\n\
-                route add default via 169.254.1.1 dev eth0",
-        )?;
+        pod.ip(&format!(
+            "addr add {POD}/32 dev eth0\nroute add 169.254.1.1 dev eth0 scope link\n\
+             route add default via 169.254.1.1 dev eth0"
+        ))?;
         ns.sysctl("ipv4.conf.veth-a1.proxy_arp", 1)?;
         ns.sysctl("ipv4.neigh.veth-a1.proxy_delay", 0)?;
+        let mac = |ns: &Netns| mac_of(ns, "eth0").map(text);
         ns.ip(&format!(
             "addr add 192.168.1.2/24 dev eth0\n\
              route add default via 192.168.1.10\n\
              route add 10.244.1.0/24 via 192.168.1.10\n\
-             route add 10.244.0.2/32 dev veth-a1\n\
+             route add {POD}/32 dev veth-a1\n\
+             route add {CALLER}/24 dev veth-a2\n\
              neigh replace 192.168.1.10 lladdr {} dev eth0 nud permanent\n\
-             neigh replace 10.244.0.2 lladdr {} dev veth-a1 nud permanent",
-            text(sender_mac),
-            text(pod_mac)
+             neigh replace {POD} lladdr {} dev veth-a1 nud permanent\n\
+             neigh replace {CALLER} lladdr {} dev veth-a2 nud permanent",
+            mac(&sender)?,
+            mac(&pod)?,
+            mac(&caller)?
         ))?;
-        let index =
-            |ns: &Netns, device: &str| ns.run(|| if_nametoindex(device)).context("no device");
-        let devices = Devices {
-            sender: index(&sender, "eth0")?,
-            uplink: index(&ns, "eth0")?,
-            to_pod: index(&ns, "veth-a1")?,
-        };
+        let (uplink, to_pod) = (index(&ns, "eth0")?, index(&ns, "veth-a1")?);
         let node = Node {
             name: "nodea",
             ns,
@@ -101,16 +108,37 @@ impl Lane {
             sender,
             node,
             pod,
-            macs: [sender_mac, node_mac],
-            devices,
+            caller,
+            uplink,
+            to_pod,
+        })
+    }
+
+    /// Where those are who dial by this kind of address.
+    pub(crate) fn entry(&self, by: By) -> Result<Entry<'_>> {
+        let (from, at_node, client) = match by {
+            By::NodePort => (&self.sender, "eth0", CLIENT),
+            By::ClusterIp => (&self.caller, "veth-a2", CALLER),
+        };
+        Ok(Entry {
+            from,
+            device: index(from, "eth0")?,
+            at_node,
+            macs: [mac_of(from, "eth0")?, mac_of(&self.node.ns, at_node)?],
+            client,
         })
     }
 
     /// Sends so many packets; how many arrived in a second.
-    pub(crate) fn send(&self, driver: &mut Driver, plan: &Plan, packets: u32) -> Result<f64> {
+    pub(crate) fn send(
+        from: &Netns,
+        driver: &mut Driver,
+        plan: &Plan,
+        packets: u32,
+    ) -> Result<f64> {
         driver.plan(plan)?;
         let before = driver.arrived()?;
-        let (seconds, driver) = self.sender.run(|| -> Result<_> {
+        let (seconds, driver) = from.run(|| -> Result<_> {
             stay_on_one_cpu()?;
             let frame = [0; LEN];
             let mut options = TestRunOptions::new();
@@ -124,6 +152,10 @@ impl Lane {
         })?;
         Ok((driver.arrived()? - before) as f64 / seconds)
     }
+}
+
+fn index(ns: &Netns, device: &str) -> Result<u32> {
+    ns.run(|| if_nametoindex(device)).context("no device")
 }
 
 /// A program of the benchmark at a device, until it is dropped.

@@ -30,6 +30,20 @@ impl Row {
         }
     }
 
+    /// The same, compared with another.
+    pub(crate) fn against(self, baseline: Option<f64>) -> Self {
+        Self { baseline, ..self }
+    }
+
+    /// What stands behind the value.
+    fn comparison(&self) -> String {
+        match self.baseline {
+            None => String::new(),
+            Some(driver) if self.section == "program" => format!("(driver {driver:.1})"),
+            Some(plain) => format!("({:.2} of plain)", self.value / plain),
+        }
+    }
+
     pub(crate) fn program(what: &[String], ns: f64, driver: f64) -> Self {
         Self {
             section: "program",
@@ -55,8 +69,7 @@ impl Report {
             row.what.join(" "),
             row.value,
             row.unit,
-            row.baseline
-                .map_or(String::new(), |it| format!("(driver {it:.1})"))
+            row.comparison()
         );
         self.rows.push(row);
     }

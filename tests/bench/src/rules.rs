@@ -13,6 +13,13 @@ use crate::lane::{NODE, POD, REMOTE};
 /// The NodePort that is dialled; the other Services' are elsewhere.
 pub(crate) const NODE_PORT: u16 = 30_008;
 
+/// What is dialled: by clients outside, or by a pod of the node.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum By {
+    NodePort,
+    ClusterIp,
+}
+
 /// Which backend answers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum To {

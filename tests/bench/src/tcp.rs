@@ -16,7 +16,7 @@ use tidegate_rig::Netns;
 use crate::{
     lane::{Lane, NODE},
     report::{Report, Row, is_wanted},
-    rules::{NODE_PORT, To, cluster_ip},
+    rules::{By, NODE_PORT, To, cluster_ip},
     way::{Way, ways},
 };
 
@@ -31,10 +31,12 @@ pub(crate) fn run(report: &mut Report, quick: bool, only: &[String]) -> Result<(
     for to in [To::Pod, To::OtherNode] {
         let label = |way: Way| vec![to.road().to_owned(), way.to_string()];
         let mut roads = Vec::new();
-        for way in ways(to, quick) {
-            // XDP is for what comes in by an uplink, pods' packets are tc's.
-            let is_tc = !matches!(way, Way::Tidegate { attach: "xdp", .. } | Way::Ceiling(_));
-            if !is_tc || !is_wanted(&label(way), only) {
+        let by = match to {
+            To::Pod => By::NodePort,
+            To::OtherNode => By::ClusterIp,
+        };
+        for way in ways(by, to, quick) {
+            if way.is_ceiling() || !is_wanted(&label(way), only) {
                 continue;
             }
             match Road::new(way, to) {
@@ -47,9 +49,11 @@ pub(crate) fn run(report: &mut Report, quick: bool, only: &[String]) -> Result<(
                 road.measure().with_context(|| road.way.to_string())?;
             }
         }
+        let plain = roads.iter().find(|road| road.way == Way::Plain);
+        let plain = plain.map(|road| road.rows(&[]).map(|row| row.value));
         for road in &roads {
-            for row in road.rows(&label(road.way)) {
-                report.add(row);
+            for (at, row) in road.rows(&label(road.way)).into_iter().enumerate() {
+                report.add(row.against(plain.map(|them| them[at])));
             }
         }
     }
@@ -76,7 +80,7 @@ impl Road {
     fn new(way: Way, to: To) -> Result<Self> {
         let lane = Lane::new()?;
         lane.sender
-            .ip("addr add 10.244.1.2/32 dev lo\nroute add 10.244.0.0/24 via 192.168.1.2")?;
+            .ip("addr add 10.244.1.2/32 dev lo\nroute add 10.244.128.0/24 via 192.168.1.2")?;
         let held = way.set_up(to, "TCP", &lane)?;
         let (client, server, dialled) = match to {
             To::Pod => (&lane.sender, &lane.pod, SocketAddr::from((NODE, NODE_PORT))),

@@ -12,7 +12,7 @@ use tidegate_rig::{Agent, AgentSpec, Endpoint, Port, endpoint_slice, service};
 
 use crate::{
     lane::Lane,
-    rules::{self, NODE_PORT, To, cluster_ip},
+    rules::{self, By, NODE_PORT, To, cluster_ip},
 };
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,18 +29,16 @@ pub(crate) enum Way {
 }
 
 /// All that can be compared on this road.
-pub(crate) fn ways(to: To, quick: bool) -> Vec<Way> {
+pub(crate) fn ways(by: By, to: To, quick: bool) -> Vec<Way> {
     let counts: &[u32] = if quick {
         &[1, 1_000]
     } else {
         &[1, 1_000, 10_000]
     };
     let mut ways = vec![Way::Plain];
-    let attach: &[&str] = if to == To::Pod {
-        &["tc"]
-    } else {
-        &["tc", "xdp"]
-    };
+    // XDP is for what comes in by an uplink and leaves by it; pods' packets are tc's.
+    let is_turned = (by, to) == (By::NodePort, To::OtherNode);
+    let attach: &[&str] = if is_turned { &["tc", "xdp"] } else { &["tc"] };
     // kube-proxy's rules for so many would take minutes to be read.
     let more: &[u32] = if quick { &[] } else { &[50_000] };
     for attach in attach {
@@ -53,10 +51,10 @@ pub(crate) fn ways(to: To, quick: bool) -> Vec<Way> {
     }
     ways.extend(counts.iter().map(|count| Way::Nftables(*count)));
     ways.extend(counts.iter().map(|count| Way::Iptables(*count)));
-    let ceilings: &[&'static str] = if to == To::Pod {
-        &["ceiling_peer"]
-    } else {
-        &["ceiling_neigh", "ceiling_redirect", "ceiling_tx"]
+    let ceilings: &[&'static str] = match to {
+        To::Pod => &["ceiling_peer"],
+        To::OtherNode if is_turned => &["ceiling_neigh", "ceiling_redirect", "ceiling_tx"],
+        To::OtherNode => &["ceiling_neigh"],
     };
     ways.extend(ceilings.iter().map(|name| Way::Ceiling(name)));
     ways
