@@ -27,6 +27,8 @@ const LEN: usize = 80;
 const PACKETS: u32 = 1 << 20;
 /// Rounds are short, so that some of them are not disturbed by what else this machine does.
 const ROUND: u32 = 1 << 14;
+/// Pairs of measurements with one Service and with many.
+const TURNS: u32 = 4;
 
 pub(crate) fn run(report: &mut Report, quick: bool, times: u32, only: &[String]) -> Result<()> {
     with_kernel_of(RECORDS, |machine| {
@@ -44,12 +46,29 @@ pub(crate) fn run(report: &mut Report, quick: bool, times: u32, only: &[String])
             for _ in 1..times {
                 let _again: Row = measure(&case, machine, &mut driver)?;
             }
-            let row = measure(&case, machine, &mut driver)
-                .with_context(|| format!("{} {:?}", case.program, case.kind))?;
-            report.add(row);
+            let row = if case.services > 1 {
+                beside_one(&case, machine, &mut driver)
+            } else {
+                measure(&case, machine, &mut driver)
+            };
+            report.add(row.with_context(|| format!("{} {:?}", case.program, case.kind))?);
         }
         Ok(())
     })
+}
+
+/// The case, and the same with one Service, by turns: what else this machine does meets both of them.
+fn beside_one(case: &Case, machine: &mut KernelMachine, driver: &mut Driver) -> Result<Row> {
+    let alone = Case {
+        services: 1,
+        ..*case
+    };
+    let (mut one, mut many) = (f64::INFINITY, f64::INFINITY);
+    for _ in 0..TURNS {
+        one = one.min(measure(&alone, machine, driver)?.value);
+        many = many.min(measure(case, machine, driver)?.value);
+    }
+    Ok(Row::rate("services", case.label(), many, "ns").against(Some(one)))
 }
 
 fn measure(case: &Case, machine: &mut KernelMachine, driver: &mut Driver) -> Result<Row> {

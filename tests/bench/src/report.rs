@@ -40,6 +40,9 @@ impl Row {
         match self.baseline {
             None => String::new(),
             Some(driver) if self.section == "program" => format!("(driver {driver:.1})"),
+            Some(one) if self.section == "services" => {
+                format!("({:.2} of {one:.0} with one service)", self.value / one)
+            }
             Some(plain) => format!("({:.2} of plain)", self.value / plain),
         }
     }

@@ -73,7 +73,7 @@ pub(super) fn cases(quick: bool) -> Vec<Case> {
             } else {
                 Kind::Known
             };
-            // Before the large ones, behind which records lie scattered in memory.
+            // Before the large ones, behind which records lie scattered in memory; with one Service by turns.
             cases.push(among_many(case(kind, true, 1 << 10)));
             for tcp in [true, false] {
                 cases.extend(counts.iter().map(|flows| case(kind, tcp, *flows)));
