@@ -72,6 +72,16 @@ fn rule_5_1_8_flows_outlive_kill_restart_and_upgrade_with_filters_in_the_place_o
     outlive(LIVING / 10, &["--tcx=false"])
 }
 
+/// The same links, each with another program.
+fn is_replaced(old: &[(String, u32)], new: &[(String, u32)]) -> Result<()> {
+    ensure!(old.len() == new.len(), "{old:?}, {new:?}");
+    for (a, b) in old.iter().zip(new) {
+        ensure!(a.0 == b.0, "{a:?}, {b:?}");
+        ensure!(a.1 != b.1, "{} kept its program", a.0);
+    }
+    Ok(())
+}
+
 fn outlive(many: usize, args: &[&str]) -> Result<()> {
     raise_descriptors()?;
     let mut world = World::builder().pods(2, 2).args(args).build()?;
@@ -127,14 +137,8 @@ fn outlive(many: usize, args: &[&str]) -> Result<()> {
         again <= 2 * noise + opened / 1_000,
         "{again} segments were lost around the events, {noise} in quiet"
     );
-    ensure!(
-        first.len() == second.len() && second.len() == third.len(),
-        "{first:?}, {second:?}, {third:?}"
-    );
-    for ((a, b), c) in first.iter().zip(&second).zip(&third) {
-        ensure!(a.0 == b.0 && b.0 == c.0, "{a:?}, {b:?}, {c:?}");
-        ensure!(a.1 != b.1 && b.1 != c.1, "{} kept its program", a.0);
-    }
+    is_replaced(&first, &second)?;
+    is_replaced(&second, &third)?;
     let after = stopped(&world)?;
     ensure!(
         after == before,
