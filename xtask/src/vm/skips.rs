@@ -77,7 +77,7 @@ const SKIPS: &[Skip] = &[
     wants_tcx("attach::only_while_this_host_has_backends"),
     wants_tcx("attach::after_a_restart_an_egress_program"),
     wants_tcx("lost::rule_5_1_11_a_program_that_somebody_detaches"),
-    wants_tcx("lost::rule_5_1_11_a_program_whose_link"),
+    wants_tcx("lost::rule_5_1_11_a_device_whose_xdp_place"),
     wants_tcx("pins::rule_5_1_11_pins_that_somebody_removes"),
     wants_tcx("start::detach_all_takes_links_and_maps"),
     wants_tcx("versions::the_next_version_takes_links"),
