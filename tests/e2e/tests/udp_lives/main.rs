@@ -10,6 +10,7 @@ mod replaced;
 mod frontends;
 mod gone;
 mod kept;
+mod streamed;
 mod unseen;
 
 use anyhow::Result;
