@@ -7,7 +7,7 @@ use tidegate_e2e::{Ep, Proto, Svc, World, ask};
 use tidegate_frames::{Frame, Rng, frame::tcp::SYN};
 use tidegate_rig::{Wire, mac_of};
 
-use crate::scaled;
+use crate::{scaled, vitals::Vitals};
 
 /// Frames between two questions.
 const BETWEEN: u32 = 5_000;
@@ -42,6 +42,7 @@ fn frames_of_any_bytes_harm_nobody() -> Result<()> {
                 .build(),
         ]
     });
+    let before = Vitals::of(&world)?;
     let (count, begun) = (scaled(60_000, 3_000_000), Instant::now());
     for nth in 0..count {
         let of_kind = &templates[rng.below(2)][rng.below(2)];
@@ -61,6 +62,9 @@ fn frames_of_any_bytes_harm_nobody() -> Result<()> {
     }
     eprintln!("{count} frames in {:?}", begun.elapsed());
     let _answer = client.run(|| ask(Proto::Udp, to))?;
+    let after = Vitals::of(&world)?;
+    let held = |it: &Vitals| (it.descriptors, it.threads, it.kernel_objects);
+    ensure!(held(&before) == held(&after), "{before:?}, then {after:?}");
     let problems = &world.spec.status()?["problems"];
     ensure!(problems.as_array().is_some_and(Vec::is_empty), "{problems}");
     Ok(())
