@@ -18,7 +18,7 @@ use tidegate_abi::{
     settings::flags::{EXTERNAL_CLUSTER_IP, MASQUERADE_ALL},
 };
 use tidegate_api::DeviceRole;
-use tidegate_loader::Role;
+use tidegate_loader::{Role, XDP_MTU};
 
 use declared::Declared;
 pub(crate) use pods::{local_pods, mac};
@@ -52,6 +52,8 @@ pub(crate) struct Wanted {
     pub(crate) name: String,
     pub(crate) role: Role,
     pub(crate) device: Device,
+    /// Its frames do not fit what XDP has for one: [`XDP_MTU`].
+    pub(crate) is_jumbo: bool,
 }
 
 impl Facts {
@@ -166,6 +168,7 @@ fn wanted(config: &Config, seen: &Snapshot, declared: &Declared) -> BTreeMap<u32
                 name: link.name.clone(),
                 role,
                 device,
+                is_jumbo: link.mtu > XDP_MTU,
             },
         ))
     });

@@ -54,6 +54,7 @@ pub(crate) struct Link {
     pub(crate) foreign_peer: bool,
     /// The bridge that the device is a port of.
     pub(crate) master: Option<u32>,
+    pub(crate) mtu: u32,
 }
 
 /// An address that a peer may use: neither loopback nor link-local.

@@ -88,17 +88,11 @@ pub fn has_driver(device: &str) -> bool {
     let Ok(socket) = std::net::UdpSocket::bind("0.0.0.0:0") else {
         return false;
     };
+    let Some(mut request) = request_about(device) else {
+        return false;
+    };
     let mut info = [0u8; 196];
     info[..4].copy_from_slice(&GET_DRIVER.to_ne_bytes());
-    // SAFETY: an `ifreq` is plain integers and a pointer; all zero is valid.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    let name = device.as_bytes();
-    if name.len() >= request.ifr_name.len() {
-        return false;
-    }
-    for (to, from) in request.ifr_name.iter_mut().zip(name) {
-        *to = from.cast_signed();
-    }
     request.ifr_ifru.ifru_data = info.as_mut_ptr().cast();
     // SAFETY: the request names a buffer of the structure's size, which outlives the call.
     let failed = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL as _, &raw mut request) };
@@ -107,6 +101,32 @@ pub fn has_driver(device: &str) -> bool {
         .next()
         .unwrap_or_default();
     failed == 0 && !matches!(bus, b"" | b"N/A" | b"tap" | b"tun")
+}
+
+/// The largest packet, from the IP header on, that a device of the present network namespace sends.
+pub(crate) fn mtu(device: &str) -> Option<u32> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    let mut request = request_about(device)?;
+    // SAFETY: the request is whole, and outlives the call.
+    let failed =
+        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFMTU as _, &raw mut request) };
+    // SAFETY: what the kernel has written there, or the zero that was.
+    let mtu = unsafe { request.ifr_ifru.ifru_mtu };
+    (failed == 0).then_some(mtu.cast_unsigned())
+}
+
+/// A question about a device; `None`: no device has so long a name.
+fn request_about(device: &str) -> Option<libc::ifreq> {
+    // SAFETY: an `ifreq` is plain integers and a pointer; all zero is valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    let name = device.as_bytes();
+    if name.len() >= request.ifr_name.len() {
+        return None;
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(name) {
+        *to = from.cast_signed();
+    }
+    Some(request)
 }
 
 /// Whether the kernel is at least this version: for the few features that cannot be tried.

@@ -32,7 +32,7 @@ mod events;
 mod sockets;
 mod probe;
 
-pub use attach::{Attach, Attached, Role};
+pub use attach::{Attach, Attached, Role, XDP_MTU};
 pub use detach::detach_all;
 pub use error::Error;
 pub use events::EventSource;

@@ -89,6 +89,11 @@ fn qemu(machine: &Machine<'_>) -> Command {
         .args(["-m", &MEMORY_MIB.to_string()])
         .args(["-nodefaults", "-display", "none", "-no-reboot"])
         .args(["-device", "virtio-rng-pci"])
+        // One cable, two cards.
+        .args(["-netdev", "hubport,id=cable0,hubid=0"])
+        .args(["-device", "virtio-net-pci,netdev=cable0"])
+        .args(["-netdev", "hubport,id=cable1,hubid=0"])
+        .args(["-device", "virtio-net-pci,netdev=cable1"])
         .arg("-serial")
         .arg(format!("file:{}", machine.console.display()))
         .args(["-serial", "stdio"])

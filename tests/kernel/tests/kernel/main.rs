@@ -8,6 +8,7 @@ mod says;
 mod stage;
 mod verify;
 mod attach;
+mod driver;
 mod again;
 mod filters;
 mod lost;

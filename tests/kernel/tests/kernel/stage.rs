@@ -17,7 +17,7 @@ pub(crate) const FLOWS: u32 = 1024;
 pub(crate) struct Stage {
     pub(crate) pins: Pins,
     pub(crate) node: Netns,
-    far: Netns,
+    pub(crate) far: Netns,
     _scene: Scene,
 }
 

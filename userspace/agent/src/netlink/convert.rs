@@ -35,6 +35,7 @@ pub(super) fn link(message: &LinkMessage) -> Link {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Address(bytes) => link.mac = mac(bytes).unwrap_or_default(),
             LinkAttribute::Controller(master) => link.master = Some(*master),
+            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::LinkNetNsId(_) => link.foreign_peer = true,
             LinkAttribute::LinkInfo(infos) => {
                 link.is_veth = infos.contains(&LinkInfo::Kind(InfoKind::Veth));

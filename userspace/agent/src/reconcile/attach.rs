@@ -31,6 +31,7 @@ struct Attachment {
     name: String,
     role: Role,
     device: Device,
+    is_jumbo: bool,
     outcome: Result<Attached, String>,
 }
 
@@ -118,11 +119,13 @@ impl Attachments {
             tracing::info!("device {}: detached", held.name);
         }
         for (index, it) in wanted {
+            // Whether it has XDP depends on its MTU.
             let held = self.devices.get(index);
-            if held.is_some_and(|held| held.outcome.is_ok() && held.device == it.device) {
+            let is_attached =
+                held.is_some_and(|held| held.outcome.is_ok() && held.is_jumbo == it.is_jumbo);
+            if is_attached && held.is_some_and(|held| held.device == it.device) {
                 continue;
             }
-            let is_attached = held.is_some_and(|held| held.outcome.is_ok());
             // Its entry comes first, so that no packet meets a device that is not known.
             let known = kernel
                 .set_device(*index, Some(it.device))
@@ -132,13 +135,19 @@ impl Attachments {
                 (Ok(()), Some(held)) if is_attached => held.outcome.clone(),
                 (Ok(()), _) => attach_one(kernel, it, attach),
             };
-            let Wanted { name, role, device } = it.clone();
+            let Wanted {
+                name,
+                role,
+                device,
+                is_jumbo,
+            } = it.clone();
             self.devices.insert(
                 *index,
                 Attachment {
                     name,
                     role,
                     device,
+                    is_jumbo,
                     outcome,
                 },
             );

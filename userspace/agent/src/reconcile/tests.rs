@@ -380,6 +380,29 @@ fn devices_of_an_earlier_run_that_are_not_ours_any_more_are_forgotten() {
 }
 
 #[test]
+fn a_device_is_attached_again_when_its_frames_outgrow_xdp_or_fit_again() {
+    let kernel = Fake::default();
+    let mut agent = agent(&kernel);
+    let before = kernel.state().attaches;
+    let mut attaches = |mtu| {
+        let mut seen = node();
+        seen.links.insert(
+            2,
+            Link {
+                mtu,
+                ..link("eth0")
+            },
+        );
+        agent.take_snapshot(&seen);
+        kernel.state().attaches - before
+    };
+    assert_eq!(
+        [1_500, 9_000, 8_000, 1_500, 1_400].map(&mut attaches),
+        [0, 1, 1, 2, 2]
+    );
+}
+
+#[test]
 fn rule_3_2_1_addresses_of_a_bridge_follow_it_as_it_comes_and_goes() {
     let kernel = Fake::default();
     let bridged = |ip: &str| {

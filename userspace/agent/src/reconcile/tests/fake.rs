@@ -30,6 +30,8 @@ pub(super) struct State {
     pub(super) slots: Vec<BackendId>,
     pub(super) devices: BTreeMap<u32, Device>,
     pub(super) attached: BTreeMap<String, Role>,
+    /// How often a device was attached to.
+    pub(super) attaches: u32,
     pub(super) settings: Option<Settings>,
     pub(super) host_backends: bool,
     /// Ids of service ports whose counters were cleared.
@@ -116,6 +118,7 @@ impl Kernel for Fake {
         {
             return Err(refused("device"));
         }
+        self.state().attaches += 1;
         self.state().attached.insert(name.to_owned(), role);
         Ok(Attached {
             hooks: "tcx".into(),
