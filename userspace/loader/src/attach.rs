@@ -307,11 +307,17 @@ fn xdp_mode(name: &str, role: Role, attach: Attach) -> (Option<XdpMode>, String)
             None,
             "a virtual device hands over partial checksums and super-packets, which only tc can finish".into(),
         ),
-        Attach::Auto if host::mtu(name).is_some_and(|mtu| mtu > XDP_MTU) => {
+        Attach::Auto if has_jumbo_frames(name) => {
             (None, format!("an MTU above {XDP_MTU} leaves XDP no room in a page"))
         }
         Attach::Auto => (Some(XdpMode::Driver), "the device has a driver of its own".into()),
     }
+}
+
+/// Whether a device's frames do not fit, and XDP can be given up for it: before Linux 6.3 `virtio_net` does not let it go
+/// at such an MTU, and the kernel warns of itself (`bpf_xdp_link_release`).
+fn has_jumbo_frames(name: &str) -> bool {
+    host::kernel_at_least(6, 3) && host::mtu(name).is_some_and(|mtu| mtu > XDP_MTU)
 }
 
 /// The interface index in the name of a link's pin.

@@ -58,18 +58,23 @@ fn by_itself_a_card_gets_xdp_and_where_that_cannot_be_had_tc() -> Result<()> {
 
     let mut data_path = stage.load()?;
     let attached = attach(&stage, &mut data_path, CARD, Attach::Auto)?;
-    // Before Linux 5.13 virtio_net wants a queue of its own for each processor.
-    let is_xdp = attached.hooks.starts_with("xdp (native) + ");
-    ensure!(is_xdp == kernel_at_least(5, 13), "{attached:?}");
+    ensure!(
+        attached.hooks.starts_with("xdp (native) + "),
+        "{attached:?}"
+    );
     is_reached(&stage, 4).with_context(|| format!("{attached:?}"))?;
 
+    // Earlier ones do not let XDP go at such an MTU.
+    if !kernel_at_least(6, 3) {
+        return Ok(());
+    }
     // This driver takes the MTU with XDP, too, and then loses frames of more than a page.
     for (mtu, bytes, fits) in [(9_000, 8_000, false), (1_500, 4, true)] {
         stage.node.ip(&format!("link set {CARD} mtu {mtu}"))?;
         stage.far.ip(&format!("link set {OTHER} mtu {mtu}"))?;
         let attached = attach(&stage, &mut data_path, CARD, Attach::Auto)?;
         ensure!(
-            attached.hooks.contains("xdp") == (is_xdp && fits),
+            attached.hooks.contains("xdp") == fits,
             "{mtu}: {attached:?}"
         );
         is_reached(&stage, bytes).with_context(|| format!("{attached:?}"))?;
