@@ -85,6 +85,11 @@ impl World {
         self.replace_agent()
     }
 
+    /// Holds the agent up, or lets it go on.
+    pub fn hold_agent(&self, is_held: bool) -> Result<()> {
+        self.agent.as_ref().context("no agent")?.hold(is_held)
+    }
+
     /// Process id of the running agent.
     pub fn agent_id(&self) -> Option<u32> {
         self.agent.as_ref().map(Agent::id)

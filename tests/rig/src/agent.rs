@@ -183,6 +183,16 @@ impl Agent {
         self.output.text()
     }
 
+    /// Holds it up, or lets it go on.
+    pub fn hold(&self, is_held: bool) -> Result<()> {
+        let signal = if is_held {
+            Signal::SIGSTOP
+        } else {
+            Signal::SIGCONT
+        };
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).context("hold the agent")
+    }
+
     /// Ends it the friendly way (SIGTERM); it must obey.
     pub fn stop(mut self) -> Result<ExitStatus> {
         kill(

@@ -55,12 +55,15 @@ fn rule_5_1_11_programs_that_somebody_detaches_come_back_and_flows_live_on() -> 
     let links = scene.world.spec.pins.join("v1/links");
     let before = programs(&scene.world.spec.pins, 1)?;
     ensure!(before.len() > 8, "{before:?}");
+    // It would repair at any moment.
+    scene.world.hold_agent(true)?;
     for (name, _) in &before {
         bpf::detach(&links.join(name))?;
     }
     for at in [0, 1] {
         ensure!(scene.is_served(at).is_err(), "{at}: nothing was detached");
     }
+    scene.world.hold_agent(false)?;
     scene.goes_on()?;
     // One device after the other.
     soon(|| {
