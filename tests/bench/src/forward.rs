@@ -111,7 +111,7 @@ impl Road {
             side: plan.side | answered,
             ..plan
         };
-        let _warm: f64 = Lane::send(entry.from, &mut driver, &warm, WARM)?;
+        let _warm: f64 = Lane::send(lane.from(by), &mut driver, &warm, WARM)?;
         Ok(Self {
             way,
             by,
@@ -126,7 +126,7 @@ impl Road {
     }
 
     fn measure(&mut self) -> Result<()> {
-        let from = self.lane.entry(self.by)?.from;
+        let from = self.lane.from(self.by);
         let rate = Lane::send(from, &mut self.driver, &self.plan, self.packets)?;
         ensure!(rate > 1000.0, "{}: nearly nothing arrived", self.way);
         self.best = self.best.max(rate);
@@ -137,7 +137,7 @@ impl Road {
 fn set_up(
     way: Way,
     to: To,
-    (lane, entry): (&Lane, &Entry<'_>),
+    (lane, entry): (&Lane, &Entry),
     driver: &mut Driver,
 ) -> Result<Option<Box<dyn Any>>> {
     let (node, at) = (&lane.node.ns, entry.at_node);
@@ -148,7 +148,7 @@ fn set_up(
     })
 }
 
-fn plan((lane, entry): (&Lane, &Entry<'_>), dialled: SocketAddr, to: To, flows: u32) -> Plan {
+fn plan((lane, entry): (&Lane, &Entry), dialled: SocketAddr, to: To, flows: u32) -> Plan {
     let [sender, node] = entry.macs;
     let client = SocketAddr::from((entry.client, 0));
     let mut bytes = Frame::udp(client, dialled).payload([0; 18]).build();

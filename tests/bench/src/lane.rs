@@ -46,9 +46,8 @@ pub(crate) struct Lane {
     pub(crate) to_pod: u32,
 }
 
-/// Where packets come from, and by which device they enter the node.
-pub(crate) struct Entry<'a> {
-    pub(crate) from: &'a Netns,
+/// By which devices packets leave their sender and enter the node.
+pub(crate) struct Entry {
     pub(crate) device: u32,
     pub(crate) at_node: &'static str,
     /// Ethernet addresses of the sender and of the node's device.
@@ -115,13 +114,21 @@ impl Lane {
     }
 
     /// Where those are who dial by this kind of address.
-    pub(crate) fn entry(&self, by: By) -> Result<Entry<'_>> {
-        let (from, at_node, client) = match by {
-            By::NodePort => (&self.sender, "eth0", CLIENT),
-            By::ClusterIp => (&self.caller, "veth-a2", CALLER),
+    pub(crate) fn from(&self, by: By) -> &Netns {
+        match by {
+            By::NodePort => &self.sender,
+            By::ClusterIp => &self.caller,
+        }
+    }
+
+    /// How their packets enter the node.
+    pub(crate) fn entry(&self, by: By) -> Result<Entry> {
+        let from = self.from(by);
+        let (at_node, client) = match by {
+            By::NodePort => ("eth0", CLIENT),
+            By::ClusterIp => ("veth-a2", CALLER),
         };
         Ok(Entry {
-            from,
             device: index(from, "eth0")?,
             at_node,
             macs: [mac_of(from, "eth0")?, mac_of(&self.node.ns, at_node)?],
