@@ -10,6 +10,7 @@ mod cookie;
 mod clock;
 mod object;
 mod pinned;
+mod programs;
 mod load;
 mod version;
 mod restore;

@@ -10,7 +10,7 @@ use std::{
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
     maps::{Map, MapData, MapError, ProgramArray},
-    programs::{Program, ProgramError, SchedClassifier, TcAttachType},
+    programs::{SchedClassifier, TcAttachType},
 };
 use nix::fcntl::Flock;
 use tidegate_abi::{maps as names, settings::Frozen};
@@ -23,7 +23,7 @@ use crate::{
     host::{self, bpf},
     links::Held,
     object::{ASIDES, ASIDES_MAP, CGROUP_PROGRAMS, OBJECT, PINNED, PROGRAMS, Pins},
-    pinned, restore,
+    pinned, programs, restore,
     unseen::Shared,
     version::{self, Abi},
 };
@@ -128,9 +128,7 @@ impl DataPath {
         };
         #[cfg(feature = "debug-log")]
         print_log(&mut ebpf)?;
-        for name in PROGRAMS.into_iter().chain(CGROUP_PROGRAMS) {
-            load_program(&mut ebpf, name)?;
-        }
+        programs::load(&mut ebpf)?;
         let maps = hold(&pins)?;
         let mut asides = ebpf
             .take_map(ASIDES_MAP)
@@ -235,17 +233,6 @@ pub(crate) fn create(
         .load(OBJECT)
 }
 
-pub(crate) fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), Error> {
-    let program = ebpf.program_mut(name).ok_or_else(|| missing(name))?;
-    let result = match program {
-        Program::Xdp(program) => program.load(),
-        Program::SchedClassifier(program) => program.load(),
-        Program::CgroupSockAddr(program) => program.load(),
-        _ => return Err(missing(name)),
-    };
-    result.map_err(|error| refused(name, error))
-}
-
 /// The maps that outlive us, as they are pinned now.
 fn hold(pins: &Pins) -> Result<Vec<(&'static str, OwnedFd)>, Error> {
     let open = |name: &'static str| {
@@ -313,32 +300,6 @@ fn print_log(ebpf: &mut Ebpf) -> Result<(), Error> {
         }
     });
     Ok(())
-}
-
-/// The verifier's last lines say why; the rest is in the error's source.
-fn refused(name: &str, error: ProgramError) -> Error {
-    let ProgramError::LoadError {
-        io_error,
-        verifier_log,
-    } = &error
-    else {
-        return Error::because(format_args!("cannot load program {name}"), error);
-    };
-    let log = verifier_log.to_string();
-    let last: Vec<&str> = log
-        .lines()
-        .rev()
-        .filter(|line| !line.starts_with("processed"))
-        .take(3)
-        .collect();
-    let hint = if log.contains("last insn is not an exit or jmp") || log.contains("infinite loop") {
-        " (a panic is reachable)"
-    } else {
-        ""
-    };
-    let said = last.into_iter().rev().collect::<Vec<_>>().join(" | ");
-    let what = format!("this kernel refuses program {name}{hint}: {io_error}: {said}");
-    Error::because(what, error)
 }
 
 pub(crate) fn missing(name: &str) -> Error {

@@ -6,8 +6,9 @@ use crate::{
     detach_all,
     error::{Error, Step as _},
     host,
-    load::{Options, create, frozen, load_program, missing},
+    load::{Options, create, frozen, missing},
     object::{CGROUP_PROGRAMS, PROGRAMS, Pins},
+    programs,
 };
 
 /// How many instructions the verifier walked through, which it tells since Linux 5.16, or why it refuses a program.
@@ -37,8 +38,8 @@ pub fn verify_each(
 }
 
 fn verify(ebpf: &mut Ebpf, name: &str) -> Verified {
-    load_program(ebpf, name)?;
-    let program = ebpf.program(name).ok_or_else(|| missing(name))?;
+    let program = ebpf.program_mut(name).ok_or_else(|| missing(name))?;
+    programs::load_one(name, program)?;
     let info = program
         .info()
         .step(format_args!("cannot look at program {name}"))?;
