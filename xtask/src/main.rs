@@ -3,6 +3,7 @@
 mod cargo;
 mod setup;
 mod build;
+mod programs;
 mod test;
 mod fuzz;
 mod verify;

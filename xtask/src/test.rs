@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::{build, cargo, interrupt, vm};
+use crate::{build, cargo, interrupt, programs, vm};
 
 mod count;
 mod floor;
@@ -130,9 +130,20 @@ fn broken(error: &anyhow::Error, count: &mut Count) {
 
 fn steps(floor: Floor, options: &Options) -> Result<Vec<Command>> {
     let binary = floor.needs_binary().then(build::run).transpose()?;
-    let steps = floor.cargo_arguments().iter().map(|args| {
-        let mut command = cargo::command(["test", "--no-fail-fast"]);
-        command.args(*args).arg("--").args(&options.filter);
+    let programs = programs::build(|target| floor.has(target))?;
+    let tests = programs.iter().filter(|program| program.is_test);
+    let mut steps: Vec<_> = tests
+        .map(|program| {
+            let mut command = Command::new(&program.path);
+            command.current_dir(program.folder());
+            command
+        })
+        .collect();
+    if floor == Floor::Unit {
+        steps.push(cargo::command(["test", "--doc", "--quiet", "--"]));
+    }
+    for command in &mut steps {
+        command.args(&options.filter);
         if floor.needs_root() {
             // These share one kernel: cgroups, and the time it takes to serve a packet.
             command.arg("--test-threads=1");
@@ -140,12 +151,13 @@ fn steps(floor: Floor, options: &Options) -> Result<Vec<Command>> {
         if let Some(binary) = &binary {
             command.env("TIDEGATE_BIN", binary);
         }
-        command
-    });
-    Ok(steps.collect())
+    }
+    Ok(steps)
 }
 
 fn run_step(mut command: Command, ran: &mut Ran) -> Result<()> {
+    let program = command.get_program().to_owned();
+    println!("\n-- {}", program.display());
     // SAFETY: between fork and exec this makes one system call and allocates nothing.
     unsafe { command.pre_exec(interrupt::let_signals_through) };
     let mut child = command
@@ -153,9 +165,12 @@ fn run_step(mut command: Command, ran: &mut Ran) -> Result<()> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .context("cannot run cargo")?;
+        .with_context(|| format!("cannot run {}", program.display()))?;
     interrupt::child_is(child.id());
-    let stdout = child.stdout.take().context("cargo without stdout")?;
+    let stdout = child
+        .stdout
+        .take()
+        .context("a test program without stdout")?;
     let before = ran.count;
     // Bytes, not text: a test may print what it likes.
     for line in BufReader::new(stdout).split(b'\n') {
@@ -172,7 +187,8 @@ fn run_step(mut command: Command, ran: &mut Ran) -> Result<()> {
     interrupt::child_is_gone();
     ensure!(
         status.success() || ran.count.failed > before.failed,
-        "a test program could not be built or did not finish ({status})"
+        "{} did not finish ({status})",
+        program.display()
     );
     Ok(())
 }

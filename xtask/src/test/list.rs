@@ -1,30 +1,33 @@
 //! The names of all tests, without running one.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum as _;
 
 use super::floor::Floor;
 use super::outcome::Tests;
-use crate::cargo;
+use crate::programs;
 
 pub(super) fn tests() -> Result<Tests> {
     let mut tests = Tests::default();
-    let calls = Floor::value_variants().iter();
-    for args in calls.flat_map(|floor| floor.cargo_arguments()) {
-        let mut command = cargo::command(["test", "--quiet"]);
-        let output = command
-            .args(*args)
-            .args(["--", "--list"])
+    let is_run = |target: &_| {
+        Floor::value_variants()
+            .iter()
+            .any(|floor| floor.has(target))
+    };
+    let programs = programs::build(is_run)?;
+    for program in programs.iter().filter(|program| program.is_test) {
+        let output = Command::new(&program.path)
+            .arg("--list")
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .output()
-            .context("cannot run cargo")?;
+            .with_context(|| program.path.display().to_string())?;
         ensure!(
             output.status.success(),
-            "`cargo test {} -- --list` failed",
-            args.join(" ")
+            "`{} --list` failed",
+            program.path.display()
         );
         let text = String::from_utf8_lossy(&output.stdout);
         text.lines().for_each(|line| tests.take_line(line));
