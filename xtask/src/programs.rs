@@ -3,6 +3,7 @@
 //! Cargo gives a dependency the features that all selected packages want of it. Packages that are built by themselves
 //! would have most dependencies, and the eBPF programs, built again for each of them.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -26,6 +27,17 @@ pub(crate) enum Kind {
     Bin,
     Test,
     Example,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { package, name, .. } = self;
+        match self.kind {
+            Kind::Lib | Kind::Bin => out.write_str(package),
+            Kind::Test => write!(out, "{package}, {name}"),
+            Kind::Example => write!(out, "{package}, example {name}"),
+        }
+    }
 }
 
 /// A target that was built.

@@ -3,19 +3,16 @@
 //! A floor that fails does not keep the next from being run. Before and after, what interrupted
 //! runs left behind is swept. A run of everything also checks that each rule has its test.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use anyhow::{Result, bail, ensure};
 
-use anyhow::{Context as _, Result, bail, ensure};
-
-use crate::{build, cargo, interrupt, programs, vm};
+use crate::{interrupt, vm};
 
 mod count;
 mod floor;
 mod list;
 mod outcome;
 mod rules;
+mod step;
 
 pub(crate) use count::Count;
 use floor::Floor;
@@ -41,6 +38,13 @@ pub(crate) struct Options {
 struct Ran {
     count: Count,
     tests: Tests,
+}
+
+impl Ran {
+    fn take_line(&mut self, line: &str) {
+        self.count.take_line(line);
+        self.tests.take_line(line);
+    }
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -111,10 +115,11 @@ fn run_floor(floor: Floor, options: &Options) -> Ran {
         }
         return ran;
     }
-    match steps(floor, options) {
+    match step::all(floor, options.filter.as_deref()) {
         Ok(steps) => {
             for step in steps {
-                run_step(step, &mut ran).unwrap_or_else(|error| broken(&error, &mut ran.count));
+                let outcome = step.run(&mut ran);
+                outcome.unwrap_or_else(|error| broken(&error, &mut ran.count));
             }
         }
         Err(error) => broken(&error, &mut ran.count),
@@ -126,71 +131,6 @@ fn run_floor(floor: Floor, options: &Options) -> Ran {
 fn broken(error: &anyhow::Error, count: &mut Count) {
     eprintln!("x: {error:#}; counted as one failure");
     count.failed += 1;
-}
-
-fn steps(floor: Floor, options: &Options) -> Result<Vec<Command>> {
-    let binary = floor.needs_binary().then(build::run).transpose()?;
-    let programs = programs::build(|target| floor.has(target))?;
-    let tests = programs.iter().filter(|program| program.is_test);
-    let mut steps: Vec<_> = tests
-        .map(|program| {
-            let mut command = Command::new(&program.path);
-            command.current_dir(program.folder());
-            command
-        })
-        .collect();
-    if floor == Floor::Unit {
-        steps.push(cargo::command(["test", "--doc", "--quiet", "--"]));
-    }
-    for command in &mut steps {
-        command.args(&options.filter);
-        if floor.needs_root() {
-            // These share one kernel: cgroups, and the time it takes to serve a packet.
-            command.arg("--test-threads=1");
-        }
-        if let Some(binary) = &binary {
-            command.env("TIDEGATE_BIN", binary);
-        }
-    }
-    Ok(steps)
-}
-
-fn run_step(mut command: Command, ran: &mut Ran) -> Result<()> {
-    let program = command.get_program().to_owned();
-    println!("\n-- {}", program.display());
-    // SAFETY: between fork and exec this makes one system call and allocates nothing.
-    unsafe { command.pre_exec(interrupt::let_signals_through) };
-    let mut child = command
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot run {}", program.display()))?;
-    interrupt::child_is(child.id());
-    let stdout = child
-        .stdout
-        .take()
-        .context("a test program without stdout")?;
-    let before = ran.count;
-    // Bytes, not text: a test may print what it likes.
-    for line in BufReader::new(stdout).split(b'\n') {
-        let line = line.context("read what the tests print")?;
-        let text = String::from_utf8_lossy(&line);
-        ran.count.take_line(&text);
-        ran.tests.take_line(&text);
-        let mut out = std::io::stdout().lock();
-        out.write_all(&line)
-            .and_then(|()| out.write_all(b"\n"))
-            .context("write to stdout")?;
-    }
-    let status = child.wait().context("wait for cargo")?;
-    interrupt::child_is_gone();
-    ensure!(
-        status.success() || ran.count.failed > before.failed,
-        "{} did not finish ({status})",
-        program.display()
-    );
-    Ok(())
 }
 
 fn sweep() {
