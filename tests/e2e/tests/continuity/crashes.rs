@@ -199,6 +199,45 @@ fn rule_5_1_2_an_agent_that_dies_after_any_change_leaves_all_served_and_the_next
 }
 
 #[test]
+fn rule_5_1_8_a_hand_over_between_versions_that_is_cut_short_anywhere_is_finished_by_the_next_start()
+-> Result<()> {
+    let mut scene = Scene::new()?;
+    scene.world.kill_agent()?;
+    let changed = "slots,settings,frontends4";
+    scene.world.spec.set_env("TIDEGATE_TEST_CHANGED", changed);
+    let mut deaths = 0;
+    for (version, point) in (2..).zip(points()) {
+        let spec = &mut scene.world.spec;
+        spec.set_env("TIDEGATE_TEST_ABI", &u32::to_string(&version));
+        let end = run_dying(&scene.world, point)?;
+        scene
+            .serves()
+            .with_context(|| format!("died after {point} changes"))?;
+        scene.world.replace_agent()?;
+        scene
+            .serves()
+            .with_context(|| format!("repaired after {point} changes"))?;
+        ensure!(
+            !scene
+                .world
+                .spec
+                .pins
+                .join(format!("v{}", version - 1))
+                .exists(),
+            "after {point} changes the last version stays"
+        );
+        scene.world.kill_agent()?;
+        if end == End::WasReady {
+            break;
+        }
+        deaths += 1;
+    }
+    eprintln!("{deaths} deaths");
+    ensure!(deaths > 2, "only {deaths} deaths");
+    Ok(())
+}
+
+#[test]
 fn a_first_start_that_is_cut_short_anywhere_is_finished_by_the_next_one() -> Result<()> {
     let mut world = World::builder().no_agent().build()?;
     let svc = Svc::new("web", 1);
