@@ -95,7 +95,8 @@ fn command(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// One worker for the maps and one for the rest.
+/// For all but the loop that writes maps, which has the thread of `main`. Two, so that a long answer of the API holds up no
+/// watch.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidegate_abi::{Address, Ip4, Ip6, Reason, reason::Kind};
+use tidegate_abi::{Address, Ip4, Ip6, Reason, flow::TICK_SHIFT, reason::Kind};
 use tidegate_datapath::{Door, Entry, Route, Verdict};
 use tidegate_explain::{
     Asked, Paper, Stage,
@@ -185,7 +185,7 @@ fn case(
     let compares = number.is_multiple_of(COMPARED);
     let before = compares.then(|| contents(kernel));
     let paper = walk(kernel.data_path(), frame, &entries).expect("the maps can be read");
-    if kernel.tick() != tick {
+    if has_ticked(kernel, tick) {
         seen.ticked += 1;
         return None;
     }
@@ -200,7 +200,7 @@ fn case(
         Paper::V6(told) => agree(kernel, seen, programs, &told.stages),
         Paper::Neither(verdict) => alone(kernel, programs, frame, *verdict),
     };
-    if kernel.tick() != tick {
+    if has_ticked(kernel, tick) {
         seen.ticked += 1;
         return None;
     }
@@ -209,6 +209,11 @@ fn case(
     let label = exit.reason.map_or("left alone", Reason::label);
     *seen.reasons.entry(label).or_default() += 1;
     Some(exit)
+}
+
+/// Whether a tick has begun since, by the programs' clock, or by the one on paper, which is some milliseconds ahead.
+fn has_ticked(kernel: &KernelMachine, tick: u32) -> bool {
+    kernel.tick() != tick || (kernel.now_ns() >> TICK_SHIFT) as u32 != tick
 }
 
 /// Everything that a packet could change, one line an entry.
