@@ -1,6 +1,8 @@
 //! Ctrl-C and SIGTERM: end what was started, remove what was made, and only then go.
 
-use std::process;
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::{self, Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 
@@ -43,9 +45,13 @@ pub(crate) fn clean_up_when_interrupted() -> Result<()> {
     Ok(())
 }
 
-/// Names the child to end. It must lead a process group.
-pub(crate) fn child_is(id: u32) {
-    CHILD.store(id.cast_signed(), Ordering::SeqCst);
+/// Starts the child that a signal is to end, with all that it starts; [`child_is_gone`] when it has ended.
+pub(crate) fn spawn(command: &mut Command) -> io::Result<Child> {
+    // SAFETY: between fork and exec this makes one system call and allocates nothing.
+    unsafe { command.pre_exec(let_signals_through) };
+    let child = command.process_group(0).spawn()?;
+    CHILD.store(child.id().cast_signed(), Ordering::SeqCst);
+    Ok(child)
 }
 
 pub(crate) fn child_is_gone() {
@@ -61,7 +67,7 @@ pub(crate) fn stay_if_stopping() {
 }
 
 /// Undoes the blocking, for a child between fork and exec.
-pub(crate) fn let_signals_through() -> std::io::Result<()> {
+fn let_signals_through() -> io::Result<()> {
     Ok(signals().thread_unblock()?)
 }
 

@@ -10,7 +10,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::cargo;
+use crate::{cargo, interrupt};
 
 /// Something that cargo builds of a package.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -116,11 +116,10 @@ fn messages(args: &[&str]) -> Result<Vec<Value>> {
     if args.first() == Some(&"test") {
         command.arg("--message-format=json-render-diagnostics");
     }
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot run cargo")?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let child = interrupt::spawn(&mut command).context("cannot run cargo")?;
+    let output = child.wait_with_output().context("wait for cargo")?;
+    interrupt::child_is_gone();
     ensure!(output.status.success(), "`cargo {}` failed", args.join(" "));
     let text = String::from_utf8_lossy(&output.stdout);
     let lines = text.lines().filter(|line| line.starts_with('{'));

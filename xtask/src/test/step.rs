@@ -1,7 +1,6 @@
 //! One test program after the other.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -55,15 +54,9 @@ impl Step {
     pub(super) fn run(self, ran: &mut Ran) -> Result<()> {
         let Self { title, mut command } = self;
         println!("\n-- {title}");
-        // SAFETY: between fork and exec this makes one system call and allocates nothing.
-        unsafe { command.pre_exec(interrupt::let_signals_through) };
-        let mut child = command
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot run {title}"))?;
-        interrupt::child_is(child.id());
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child =
+            interrupt::spawn(&mut command).with_context(|| format!("cannot run {title}"))?;
         let stdout = child
             .stdout
             .take()

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 
 use super::floors::{E2E, Floor};
 use crate::programs::{self, Kind};
@@ -80,10 +80,8 @@ pub(super) fn for_floors(floors: &[Floor]) -> Result<Built> {
 /// Static, so that it can speak even where a library is missing.
 fn init() -> Result<PathBuf> {
     let args = ["rustc", "--release", "--package", INIT, "--bin", INIT];
-    let mut command = cargo::command(args);
-    command.args(["--", "-C", "target-feature=+crt-static"]);
-    let status = command.status().context("cannot run cargo")?;
-    ensure!(status.success(), "building {INIT} failed");
+    let flags = ["--", "-C", "target-feature=+crt-static"];
+    cargo::run(&[&args[..], &flags].concat())?;
     Ok(cargo::target_dir().join("release").join(INIT))
 }
 

@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -31,13 +30,8 @@ pub(super) struct Machine<'a> {
 /// Says whether it ended by itself.
 pub(super) fn run(machine: &Machine<'_>, mut take: impl FnMut(&str)) -> Result<bool> {
     let mut command = qemu(machine);
-    // SAFETY: between fork and exec this makes one system call and allocates nothing.
-    unsafe { command.pre_exec(interrupt::let_signals_through) };
-    let mut child = command
-        .process_group(0)
-        .spawn()
+    let mut child = interrupt::spawn(&mut command)
         .context("cannot run qemu-system-x86_64: is qemu-system-x86 installed?")?;
-    interrupt::child_is(child.id());
     let stdout = child.stdout.take().context("qemu without stdout")?;
     let (sender, lines) = mpsc::channel();
     let reader = thread::spawn(move || {
