@@ -158,6 +158,17 @@ impl Scene {
         }
         Ok(())
     }
+
+    /// An agent dies at this point and the next one repairs, in front of everybody.
+    fn survives(&mut self, point: u32) -> Result<End> {
+        let end = run_dying(&self.world, point)?;
+        self.serves()
+            .with_context(|| format!("died after {point} changes"))?;
+        self.world.replace_agent()?;
+        self.serves()
+            .with_context(|| format!("repaired after {point} changes"))?;
+        Ok(end)
+    }
 }
 
 #[test]
@@ -168,14 +179,7 @@ fn rule_5_1_2_an_agent_that_dies_after_any_change_leaves_all_served_and_the_next
     let mut deaths = 0;
     for (nth, point) in (1..).zip(points()) {
         scene.change(nth)?;
-        let end = run_dying(&scene.world, point)?;
-        scene
-            .serves()
-            .with_context(|| format!("died after {point} changes"))?;
-        scene.world.replace_agent()?;
-        scene
-            .serves()
-            .with_context(|| format!("repaired after {point} changes"))?;
+        let end = scene.survives(point)?;
         let repaired = shown(&scene.world)?;
         scene.world.settle()?;
         if end == End::WasReady {
@@ -209,23 +213,9 @@ fn rule_5_1_8_a_hand_over_between_versions_that_is_cut_short_anywhere_is_finishe
     for (version, point) in (2..).zip(points()) {
         let spec = &mut scene.world.spec;
         spec.set_env("TIDEGATE_TEST_ABI", &u32::to_string(&version));
-        let end = run_dying(&scene.world, point)?;
-        scene
-            .serves()
-            .with_context(|| format!("died after {point} changes"))?;
-        scene.world.replace_agent()?;
-        scene
-            .serves()
-            .with_context(|| format!("repaired after {point} changes"))?;
-        ensure!(
-            !scene
-                .world
-                .spec
-                .pins
-                .join(format!("v{}", version - 1))
-                .exists(),
-            "after {point} changes the last version stays"
-        );
+        let end = scene.survives(point)?;
+        let last = scene.world.spec.pins.join(format!("v{}", version - 1));
+        ensure!(!last.exists(), "after {point} changes {last:?} stays");
         scene.world.kill_agent()?;
         if end == End::WasReady {
             break;
