@@ -61,4 +61,12 @@ impl<A> Asked<A> {
                 | Self::SocketPeerPut(..)
         )
     }
+
+    /// Whether it found something that is worth less with every tick.
+    pub fn has_an_age(&self) -> bool {
+        matches!(
+            self,
+            Self::Flow(_, Some(_)) | Self::Fragment(_, Some(_)) | Self::Affinity(_, Some(_))
+        )
+    }
 }

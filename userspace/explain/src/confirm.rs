@@ -5,9 +5,11 @@ use tidegate_datapath::{Door, Entry, Role, Stage as Hook, Verdict};
 
 use crate::{Asked, Paper, Stage, paper::Told};
 
-/// Which flows are written to depends on the tick: those that are due to be looked after. So much of the tick must be
-/// left, in nanoseconds, that the program runs in it too.
+/// What records say depends on the tick. So much of it must be left, in nanoseconds, that the program runs in it too,
 const MARGIN: u64 = 50_000_000;
+
+/// and so much be over: the program's clock is one of whole jiffies, up to 10 ms late.
+const LAG: u64 = 20_000_000;
 
 /// Bytes of the two Ethernet addresses.
 const ADDRESSES: usize = 12;
@@ -95,7 +97,7 @@ fn family<A: Address>(programs: &impl Programs, told: &Told<A>) -> Confirmed {
         return result;
     }
     for stage in &told.stages {
-        result.confirmation = one(programs, stage);
+        result.confirmation = one(programs, stage, told.now_ns);
         if result.confirmation != Confirmation::Confirmed {
             return result;
         }
@@ -125,20 +127,23 @@ pub fn side_effect<A: Address>(told: &Told<A>) -> Option<&'static str> {
     )
 }
 
-fn one<A: Address>(programs: &impl Programs, stage: &Stage<A>) -> Confirmation {
-    let used_a_record = stage
-        .asked
-        .iter()
-        .any(|it| matches!(it, Asked::Flow(_, Some(_))));
-    let tick = 1u64 << TICK_SHIFT;
-    if used_a_record && programs.now_ns() % tick > tick - MARGIN {
-        return Confirmation::NotTried("the clock was about to turn: try again".to_owned());
+fn one<A: Address>(programs: &impl Programs, stage: &Stage<A>, walked_ns: u64) -> Confirmation {
+    if stage.asked.iter().any(Asked::has_an_age) && is_at_a_turn(walked_ns, programs.now_ns()) {
+        return Confirmation::NotTried("the clock was at a turn: try again".to_owned());
     }
     let (name, guess) = (program(stage.entry), guess(stage));
     match programs.run(name, &stage.before, stage.entry.device, &guess) {
         Ok(outcome) => compare(stage, &guess, &outcome),
         Err(error) => Confirmation::NotTried(error),
     }
+}
+
+/// Whether the program may run in another tick than that of the walk, by its own clock or by this one.
+fn is_at_a_turn(walked_ns: u64, now_ns: u64) -> bool {
+    let tick = 1u64 << TICK_SHIFT;
+    walked_ns >> TICK_SHIFT != now_ns >> TICK_SHIFT
+        || walked_ns % tick < LAG
+        || now_ns % tick > tick - MARGIN
 }
 
 fn compare<A: Address>(stage: &Stage<A>, guess: &Guess, outcome: &Outcome) -> Confirmation {
@@ -229,4 +234,20 @@ pub fn code(entry: Entry, verdict: Option<Verdict>) -> i32 {
 /// Each packet is counted once, by the program that ends its journey: XDP leaves what it passes to the second.
 pub fn is_counted(entry: Entry, verdict: Verdict) -> bool {
     entry.stage != Hook::Xdp || matches!(verdict.door, Door::Drop | Door::Transmit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_run_at_a_turn_of_either_clock_is_no_witness() {
+        let tick = 1 << TICK_SHIFT;
+        let turns = |walked: u64, now: u64| is_at_a_turn(7 * tick + walked, 7 * tick + now);
+        assert!(!turns(LAG, LAG), "early in the tick");
+        assert!(!turns(LAG, tick - MARGIN), "late in the tick");
+        assert!(turns(LAG - 1, tick / 2), "the program's clock may be late");
+        assert!(turns(tick / 2, tick - MARGIN + 1), "no time is left");
+        assert!(turns(tick / 2, tick + LAG), "a tick has begun since");
+    }
 }
