@@ -225,7 +225,9 @@ where
 {
     let sent = tables.resume_work(|work| {
         let flow = match tables.flow(&work.headers.key) {
-            Some(flow) if flow.is_reply() || entry.stage != Stage::Leaving => flow,
+            Some(flow) if !flow.is_void() && (flow.is_reply() || entry.stage != Stage::Leaving) => {
+                flow
+            }
             // Its flow has ended meanwhile, or the host forwards what was translated where it entered.
             _ => return aside::untranslated(packet, tables, l3, Reason::Fragment),
         };

@@ -1,6 +1,6 @@
 //! Step 2: have we seen its flow? Looks a record up, decides whether it still counts, and keeps it fresh.
 
-use tidegate_abi::{Address, BackendId, Flow, FrontendKey, Proto, flow::flags};
+use tidegate_abi::{Address, BackendId, Flow, FrontendKey, LocalPod, Proto, flow::flags};
 
 use crate::{
     Tables, Work, World,
@@ -200,14 +200,19 @@ where
 #[inline(always)]
 fn counts<A: Address, T: Tables<A>>(tables: &T, headers: &Headers<A>, flow: &Flow<A>) -> bool {
     if headers.key.proto != Proto::UDP {
-        // A new connection on an old tuple is a new flow (rule 5.3.1); a SYN on a live one is not.
-        return !(tcp::opens(headers.tcp_flags) && tcp::is_over(flow.state));
+        if !tcp::opens(headers.tcp_flags) {
+            return true;
+        }
+        // A new connection on an old tuple is a new flow (rule 5.3.1); a SYN on a live one is not (rule 5.3.2).
+        if tcp::is_over(flow.state) {
+            return false;
+        }
     }
     // Not through a Service at all, see `journey::open`.
     if flow.backend == 0 {
         return true;
     }
-    // UDP never outlives its backend (rules 5.2.1 and 5.2.2).
+    // UDP never outlives its backend (rules 5.2.1 and 5.2.2), and nobody dials one that is gone (rule 5.3.9).
     match tables.backend(BackendId(flow.backend)) {
         Some(backend) => backend.serves(flow.generation),
         None => false,
@@ -239,7 +244,7 @@ where
         tables.set_flow_state(&work.reply_key, tcp::OPEN);
     }
     // The client's pod may have got a new device.
-    let device = reply_device(tables, entry);
+    let device = reply_device(tables, entry, work.headers.key.src);
     if replies_to != device {
         make_reply(work, device, now);
         let _recorded: bool = tables.put_flow(&work.reply_key, &work.reply);
@@ -278,21 +283,29 @@ where
     }
     work.flow.flags |= flags::SETTLED;
     work.flow.seen = now;
-    make_reply(work, reply_device(tables, entry), now);
+    let device = reply_device(tables, entry, work.headers.key.src);
+    make_reply(work, device, now);
     // The reply first: who takes its tuple for free must find it in one of the two maps.
     if tables.put_flow(&work.reply_key, &work.reply) {
         let _recorded: bool = tables.put_flow(&work.headers.key, &work.flow);
     }
 }
 
-/// The pod device that replies can be handed to at once: the one at which the client's packets enter.
+/// The pod device that replies can be handed to at once: the client's. That is not always the one at which the packet
+/// entered, since anybody may write another's address into it.
 #[inline(always)]
-pub fn reply_device<A: Address, T: Tables<A>>(tables: &T, entry: Entry) -> u32 {
+pub fn reply_device<A: Address, T: Tables<A>>(tables: &T, entry: Entry, client: A) -> u32 {
     if entry.role != Role::Pod {
         return 0;
     }
-    match tables.device(entry.device) {
-        Some(device) if device.flags & tidegate_abi::device::flags::PEER != 0 => entry.device,
+    tables.local_pod(client).map_or(0, |pod| peer(tables, pod))
+}
+
+/// The pod's device, if frames can be handed to its other end; else 0.
+#[inline(always)]
+pub fn peer<A: Address, T: Tables<A>>(tables: &T, pod: LocalPod) -> u32 {
+    match tables.device(pod.device) {
+        Some(device) if device.flags & tidegate_abi::device::flags::PEER != 0 => pod.device,
         _ => 0,
     }
 }

@@ -62,7 +62,8 @@ where
         pad: 0,
         pad_high: 0,
     };
-    let flow = tables.flow(&key)?;
+    // A void one says only that somebody dialled the backend directly (decision 14).
+    let flow = tables.flow(&key).filter(|flow| !flow.is_void())?;
     tables.resume_work(|work| {
         work.headers = Headers::of(l3, ip, outer(ip));
         work.flow = flow;

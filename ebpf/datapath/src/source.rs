@@ -5,7 +5,7 @@
 //! backend (rule 3.2.3). The reply record is what makes a tuple ours: it is added only if absent.
 
 use tidegate_abi::{
-    Address, Flow, FlowKey, Frontend, Port, Reason, device, flow::flags, frontend, settings,
+    Address, Flow, FlowKey, Frontend, Port, Reason, flow::flags, frontend, settings,
 };
 
 use crate::{
@@ -41,7 +41,7 @@ where
         ..
     } = &*work;
     let opening = work.headers.tcp_flags & tcp::flag::SYN != 0;
-    let masquerade = is_masqueraded(tables, entry, key, service, choice);
+    let wants_masquerade = is_masqueraded(tables, entry, key, service, choice);
     // In place, field by field of what is small: the kernel's stack holds few copies of a record.
     work.flow = Flow {
         src: key.src,
@@ -57,9 +57,7 @@ where
         flags: 0,
         state: if opening { tcp::OPENING } else { tcp::NONE },
     };
-    if masquerade {
-        set_source(tables, world, entry, work)?;
-    }
+    let masquerade = wants_masquerade && set_source(tables, world, entry, work)?;
     claim(tables, world, entry, work, masquerade)?;
     if tables.put_flow(&work.headers.key, &work.flow) {
         return Ok(());
@@ -88,14 +86,15 @@ fn is_masqueraded<A: Address, T: Tables<A>>(
 }
 
 /// Puts the address to masquerade to into the flow: for a hairpin the node's, else that of the device
-/// by which the backend is reached (rules 3.3.1 and 3.2.1).
+/// by which the backend is reached (rules 3.3.1 and 3.2.1). `false`: it is a process of this host, which takes no
+/// packets from the host's own addresses, and whose replies pass here anyway (rule 3.1.17).
 #[inline(always)]
 fn set_source<A, T, W>(
     tables: &T,
     world: &W,
     entry: Entry,
     work: &mut Work<A>,
-) -> Result<(), Reason>
+) -> Result<bool, Reason>
 where
     A: Address,
     T: Tables<A>,
@@ -106,18 +105,25 @@ where
     if !hairpin {
         work.reply_key = work.flow.opposite(work.headers.key.proto).reversed();
         work.reply_key.src = work.headers.key.src;
-        if let Route::Via { device, .. } = world.route(entry.device, &work.reply_key, 0)
-            && let Some(device) = tables.device(device)
-            && A::of_device(&device) != A::default()
-        {
-            work.flow.src = A::of_device(&device);
+        match world.route(entry.device, &work.reply_key, 0) {
+            Route::Via { device, .. } => match tables.device(device) {
+                Some(device) if A::of_device(&device) != A::default() => {
+                    work.flow.src = A::of_device(&device);
+                }
+                _ => {}
+            },
+            Route::None if work.choice.backend.is_local() => {
+                work.flow.src = work.headers.key.src;
+                return Ok(false);
+            }
+            _ => {}
         }
     }
     if work.flow.src == A::default() {
         return Err(Reason::NoMasqueradeAddress);
     }
     work.flow.flags = flags::MASQUERADE;
-    Ok(())
+    Ok(true)
 }
 
 /// The pod device behind which the backend sits; 0: ask the routing table for each packet.
@@ -128,18 +134,13 @@ where
     T: Tables<A>,
 {
     if choice.backend.addr == key.src {
-        return known::reply_device(tables, entry);
+        return known::reply_device(tables, entry, key.src);
     }
     if !choice.backend.is_local() {
         return 0;
     }
-    let Some(pod) = tables.local_pod(choice.backend.addr) else {
-        return 0;
-    };
-    match tables.device(pod.device) {
-        Some(device) if device.flags & device::flags::PEER != 0 => pod.device,
-        _ => 0,
-    }
+    let pod = tables.local_pod(choice.backend.addr);
+    pod.map_or(0, |pod| known::peer(tables, pod))
 }
 
 /// Adds the reply record under the first tuple that is free, and gives the flow that tuple's port.
@@ -157,23 +158,26 @@ where
     W: World<A>,
 {
     let now = work.flow.seen;
-    known::make_reply(work, known::reply_device(tables, entry), now);
+    let device = known::reply_device(tables, entry, work.headers.key.src);
+    known::make_reply(work, device, now);
     let Work {
         headers,
         flow,
         reply,
         reply_key: at,
         is_crossed,
+        over,
         ..
     } = work;
     let key = &headers.key;
+    let mut attempt = 0;
     let (first, last) = tables.masquerade_ports();
     let size = u32::from(last.wrapping_sub(first)).wrapping_add(1);
     let start =
         (u64::from(select::finish(select::hash(key))).wrapping_mul(u64::from(size)) >> 32) as u32;
-    let mut attempt = 0;
     // A flow that keeps its source tries its own port first, then the range like the others.
     let own = if masquerade || *is_crossed != 0 { 0 } else { 1 };
+    *over = Port::default();
     while attempt < PROBES && attempt < size.wrapping_add(own) {
         if own == 0 || attempt > 0 {
             let mut offset = start.wrapping_add(attempt.wrapping_sub(own));
@@ -182,6 +186,7 @@ where
             }
             flow.src_port = Port::new(first.wrapping_add(offset as u16));
         }
+        let is_own = own > attempt;
         attempt = attempt.wrapping_add(1);
         *at = flow.opposite(key.proto);
         if masquerade && world.socket_answers(at) {
@@ -192,25 +197,48 @@ where
             Insert::Full => return Err(Reason::FlowTableFull),
             Insert::Exists => {}
         }
-        if is_free(tables, key, at, flow.seen) && tables.put_flow(at, reply) {
-            return Ok(());
+        match usable(tables, key, at, flow.seen) {
+            Usable::Now if tables.put_flow(at, reply) => return Ok(()),
+            Usable::Over if is_own && tables.put_flow(at, reply) => return Ok(()),
+            Usable::Over => *over = flow.src_port,
+            _ => {}
         }
+    }
+    // Nobody's was there: of those that are over the one that was met last.
+    if *over == Port::default() {
+        return Err(Reason::NoMasqueradePort);
+    }
+    flow.src_port = *over;
+    *at = flow.opposite(key.proto);
+    if tables.put_flow(at, reply) {
+        return Ok(());
     }
     Err(Reason::NoMasqueradePort)
 }
 
-/// Whether an existing reply record may be taken over: it is this flow's own, or its flow is over.
+/// Whether a tuple can be had whose reply record is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Usable {
+    /// It is this flow's own, or nobody has used it for too long.
+    Now,
+    /// If there is no other: its connection is over, but may have segments on their way, and a reset one may live
+    /// (rule 5.3.4).
+    Over,
+    /// It is another's.
+    Never,
+}
+
 #[inline(always)]
-fn is_free<A: Address, T: Tables<A>>(
+fn usable<A: Address, T: Tables<A>>(
     tables: &T,
     key: &FlowKey<A>,
     at: &FlowKey<A>,
     now: u32,
-) -> bool {
+) -> Usable {
     match tables.flow(at) {
-        Some(reply) => {
-            reply.leads_to(key) || tcp::is_over(reply.state) || known::is_idle(&reply, now)
-        }
-        None => true,
+        Some(reply) if reply.leads_to(key) || known::is_idle(&reply, now) => Usable::Now,
+        Some(reply) if tcp::is_over(reply.state) => Usable::Over,
+        Some(_) => Usable::Never,
+        None => Usable::Now,
     }
 }

@@ -4,7 +4,7 @@
 //! need more than the 512 bytes that the kernel allows all callers together, so they work in memory
 //! that [`crate::Tables`] lends.
 
-use tidegate_abi::{Flow, FlowKey, Frontend};
+use tidegate_abi::{Flow, FlowKey, Frontend, Port};
 
 use crate::{
     parse::{Header, Headers, Quote},
@@ -30,6 +30,8 @@ pub struct Work<A> {
     pub choice: Choice<A>,
     /// Why there is none, when a rare packet found none.
     pub stop: Stop,
+    /// A port whose flow is over, for the case that there is no other.
+    pub over: Port,
     /// 1 when the record was made for this very packet.
     pub is_new: u32,
     /// The record that translates it.

@@ -11,7 +11,7 @@ use aya_ebpf::{
     macros::classifier,
     programs::TcContext,
 };
-use tidegate_abi::{Ip4, Ip6, Reason};
+use tidegate_abi::{Ip4, Ip6, Proto, Reason};
 use tidegate_datapath::{
     Door, Entry, Packet as _, Role, Stage, Verdict,
     answer::{self, Icmp},
@@ -40,6 +40,8 @@ const ASIDE: i32 = -2;
 /// Not verdicts either: what step comes next.
 const OPENS: i32 = -7;
 const REFUSED: i32 = -8;
+/// How much of a frame is made linear where IPv6 has extension headers.
+const EXTENDED: u32 = 512;
 /// `PACKET_HOST`.
 const TO_US: u32 = 0;
 
@@ -133,6 +135,9 @@ fn run(ctx: &TcContext, role: Role, stage: Stage) -> i32 {
         Err(reason) => return neither(skb, reason),
     };
     let l3 = link.l3 as u32;
+    if link.network == Network::V6 && has_extensions(&packet, link.l3) {
+        packet.make_linear(EXTENDED);
+    }
     let code = match (link.network, stage) {
         (Network::V4, Stage::Leaving) => Ip4::leave(skb, l3),
         (Network::V6, Stage::Leaving) => Ip6::leave(skb, l3),
@@ -143,6 +148,18 @@ fn run(ctx: &TcContext, role: Role, stage: Stage) -> i32 {
         return aside::go(ctx, link, role, stage);
     }
     code
+}
+
+/// Whether something stands between the IPv6 header and what the journey knows, so that it may begin far behind.
+#[inline(always)]
+fn has_extensions(packet: &Skb, l3: usize) -> bool {
+    let next = packet
+        .load::<1>(l3.wrapping_add(6))
+        .map(|[next]| Proto(next));
+    !matches!(
+        next,
+        Some(Proto::TCP | Proto::UDP | Proto::ICMP6 | Proto::SCTP)
+    )
 }
 
 #[inline(never)]

@@ -4,6 +4,7 @@ mod affinity;
 mod again;
 mod flows;
 mod lab;
+mod segmented;
 
 pub use lab::{with_kernel, with_kernel_of};
 

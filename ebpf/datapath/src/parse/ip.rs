@@ -266,7 +266,12 @@ impl Ip for Ip6 {
         new: (Self, Self),
     ) -> Option<()> {
         let [limit] = packet.load::<1>(l3.wrapping_add(7))?;
-        packet.store(l3.wrapping_add(7), [limit.wrapping_sub(hops)])?;
+        let left = limit.wrapping_sub(hops);
+        packet.store(l3.wrapping_add(7), [left])?;
+        if hops != 0 {
+            // No checksum of this header makes up for it.
+            packet.unbalance(crate::checksum::word([0, 0, 0, limit], [0, 0, 0, left]));
+        }
         packet.store(l3.wrapping_add(8), new.0.octets())?;
         packet.store(l3.wrapping_add(24), new.1.octets())
     }

@@ -95,6 +95,11 @@ fn trap_t10_a_direct_connection_that_was_there_first_goes_on(bench: &mut Bench<'
     }
     let exit = bench.pod(POD, &segment(pod, roles.remote_backend, ACK));
     exit.is_passed(Reason::NotService);
+    // A router on its way has something to say, which is for the direct connection (rule 5.5.5).
+    let sent = segment(pod, roles.remote_backend, ACK);
+    let router = SocketAddr::new(case.places.unowned.ip(), 0);
+    let error = Frame::too_big(router, pod, 1400).quoting(&sent[14..], 512);
+    bench.uplink(&error.build()).is_passed(Reason::NotTransport);
     // The client tries again, and both live.
     let exit = bench.pod(POD, &segment(pod, roles.service, SYN));
     let other = bench.record(case.tuple(pod, roles.service)).out.src;

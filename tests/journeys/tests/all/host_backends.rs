@@ -2,12 +2,20 @@
 
 use std::net::SocketAddr;
 
-use tidegate_abi::{Reason, frontend::flags::NODE_PORT};
+use tidegate_abi::{
+    Reason,
+    frontend::flags::{INTERNAL, NODE_PORT},
+    settings::flags::MASQUERADE_ALL,
+};
 use tidegate_frames::Frame;
-use tidegate_journeys::{Bench, Case, Out, journeys, textbook};
+use tidegate_journeys::{
+    Bench, Case, Out, journeys,
+    textbook::{self, POD},
+};
 
 journeys! {
     all: a_client_reaches_a_process_of_this_host_and_hears_the_dialled_address,
+        rule_3_1_17_a_pod_reaches_a_process_of_this_host_though_all_are_masqueraded,
         what_the_host_sends_of_its_own_is_left_alone;
 }
 
@@ -46,6 +54,25 @@ fn a_client_reaches_a_process_of_this_host_and_hears_the_dialled_address(
             .uplink(&frame)
             .is_translated(Reason::KnownFlow, client, process(case), Out::Stack);
     }
+}
+
+fn rule_3_1_17_a_pod_reaches_a_process_of_this_host_though_all_are_masqueraded(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let roles = case.places.roles;
+    let pod = SocketAddr::new(roles.backend.ip(), 41_000);
+    let mut scene = textbook::scene();
+    scene.settings.flags |= MASQUERADE_ALL;
+    let backend = scene.backend(process(case));
+    scene.backend_mut(backend).flags |= tidegate_abi::backend::flags::LOCAL;
+    scene.frontend(roles.service, case.proto, INTERNAL, &[backend]);
+    bench.start(&scene);
+
+    let exit = bench.pod(POD, &case.first(pod, roles.service));
+    exit.is_translated(Reason::NewFlow, pod, process(case), Out::Stack);
+    let exit = bench.host(&case.reply(process(case), pod));
+    exit.is_translated(Reason::KnownReply, roles.service, pod, Out::Stack);
 }
 
 fn what_the_host_sends_of_its_own_is_left_alone(bench: &mut Bench<'_>, case: &Case) {

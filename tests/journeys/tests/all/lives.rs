@@ -17,6 +17,7 @@ journeys! {
     tcp: rule_5_3_1_a_syn_on_a_flow_that_both_sides_closed_opens_a_new_one,
         rule_5_3_1_a_syn_on_a_flow_that_was_reset_opens_a_new_one,
         rule_5_3_2_a_syn_on_an_open_flow_keeps_the_backend,
+        rule_5_3_9_a_syn_on_an_open_flow_leaves_a_backend_that_is_gone,
         rule_5_1_1_tcp_stays_with_a_backend_that_no_longer_serves,
         rule_5_3_4_a_reset_flow_on_which_traffic_goes_on_is_open_again,
         rule_5_3_6_a_half_closed_flow_is_translated_for_an_hour,
@@ -132,6 +133,38 @@ fn rule_5_3_2_a_syn_on_an_open_flow_keeps_the_backend(bench: &mut Bench<'_>, cas
         roles.backend,
         Out::Pod(POD),
     );
+}
+
+fn rule_5_3_9_a_syn_on_an_open_flow_leaves_a_backend_that_is_gone(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let roles = case.places.roles;
+    for is_new in [false, true] {
+        let (mut scene, old, new) = opened(bench, case);
+        // It serves no more, or its address is another pod's.
+        scene.backend_mut(old).generation += 1;
+        if !is_new {
+            scene.backend_mut(old).flags = 0;
+        }
+        switch(bench, case, scene, new);
+        let (client, dialled) = (roles.client, roles.node_port);
+        bench.uplink(&case.later(client, dialled)).is_translated(
+            Reason::KnownFlow,
+            client,
+            roles.backend,
+            Out::Pod(POD),
+        );
+        let exit = bench.uplink(&segment(client, dialled, SYN));
+        exit.is_translated(
+            Reason::NewFlow,
+            client,
+            case.places.sibling,
+            Out::Pod(SIBLING),
+        );
+        let exit = bench.pod(SIBLING, &segment(case.places.sibling, client, SYN | ACK));
+        exit.is_translated(Reason::KnownReply, dialled, client, Out::Link(UPLINK));
+    }
 }
 
 fn rule_5_1_1_tcp_stays_with_a_backend_that_no_longer_serves(bench: &mut Bench<'_>, case: &Case) {

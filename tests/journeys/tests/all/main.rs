@@ -17,6 +17,7 @@ mod passing;
 mod martians;
 mod selection;
 mod sctp;
+mod segmented;
 mod icmp_errors;
 mod ping;
 mod fragments;

@@ -23,7 +23,8 @@ journeys! {
         a_port_whose_flow_is_over_is_given_to_another,
         rule_3_2_2_a_flow_whose_reply_record_became_anothers_starts_anew,
         without_an_address_of_the_family_there_is_nothing_to_masquerade_to;
-    tcp: rule_3_2_2_a_finished_flow_whose_port_went_to_another_does_not_talk_into_it;
+    tcp: rule_3_2_2_a_port_that_nobody_uses_comes_before_one_whose_connection_is_over,
+        rule_3_2_2_a_finished_flow_whose_port_went_to_another_does_not_talk_into_it;
 }
 
 /// Both flows work, each reply comes from the dialled address.
@@ -164,6 +165,35 @@ fn rule_3_2_2_a_port_on_which_a_socket_answers_is_skipped(bench: &mut Bench<'_>,
     exit.is_translated(Reason::NewFlow, node, pod, Out::Link(UPLINK));
     let exit = bench.uplink(&case.first(case.places.neighbour, roles.node_port));
     exit.is_dropped(Reason::NoMasqueradePort);
+}
+
+fn rule_3_2_2_a_port_that_nobody_uses_comes_before_one_whose_connection_is_over(
+    bench: &mut Bench<'_>,
+    case: &Case,
+) {
+    let roles = case.places.roles;
+    let (dialled, pod) = (roles.node_port, roles.remote_backend);
+    let mut scene = textbook::scene();
+    (scene.settings.masquerade_min, scene.settings.masquerade_max) = (61_000, 61_002);
+    let backend = scene.backend(pod);
+    scene.frontend(dialled, case.proto, NODE_PORT, &[backend]);
+    bench.start(&scene);
+
+    let mut over = HashSet::new();
+    for port in 40_000..40_003 {
+        let client = SocketAddr::new(roles.client.ip(), port);
+        let node = bench.uplink(&case.first(client, dialled)).src();
+        let reset = Frame::tcp(client, dialled).flags(RST).build();
+        bench.uplink(&reset);
+        assert!(over.insert(node.port()), "the third time at the latest");
+    }
+    // All are over: then one of theirs will do.
+    let client = SocketAddr::new(roles.client.ip(), 40_003);
+    let exit = bench.uplink(&case.first(client, dialled));
+    exit.is_translated(Reason::NewFlow, exit.src(), pod, Out::Link(UPLINK));
+    assert!(over.contains(&exit.src().port()));
+    let exit = bench.uplink(&case.reply(pod, exit.src()));
+    exit.is_translated(Reason::KnownReply, dialled, client, Out::Link(UPLINK));
 }
 
 fn a_port_whose_flow_is_over_is_given_to_another(bench: &mut Bench<'_>, case: &Case) {

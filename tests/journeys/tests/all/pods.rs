@@ -14,6 +14,7 @@ journeys! {
         rule_3_3_1_a_pod_that_is_its_own_backend_sees_the_node,
         rule_3_3_4_a_flow_to_a_sibling_keeps_its_source,
         a_pod_behind_a_bridge_gets_its_replies_by_the_routing_table,
+        a_pod_that_borrows_an_address_does_not_get_its_replies,
         a_flow_out_of_a_tunnel_is_masqueraded_and_undone;
 }
 
@@ -113,6 +114,27 @@ fn a_pod_behind_a_bridge_gets_its_replies_by_the_routing_table(bench: &mut Bench
     exit.is_translated(Reason::NewFlow, pod, sibling, Out::Link(SIBLING));
     let exit = bench.pod(SIBLING, &case.reply(sibling, pod));
     exit.is_translated(Reason::KnownReply, service, pod, Out::Link(POD));
+}
+
+fn a_pod_that_borrows_an_address_does_not_get_its_replies(bench: &mut Bench<'_>, case: &Case) {
+    let roles = case.places.roles;
+    let (pod, service, remote) = (caller(case), roles.service, roles.remote_backend);
+    bench.serve(case, service, INTERNAL, &[remote]);
+    bench.pod(POD, &case.first(pod, service));
+    bench.uplink(&case.reply(remote, pod));
+
+    // Into a flow of its sibling's, whenever it comes to be looked after.
+    for _ in 0..3 {
+        bench.age(case.tuple(pod, service), 10);
+        bench.pod(SIBLING, &case.later(pod, service));
+        let exit = bench.uplink(&case.later(remote, pod));
+        exit.is_translated(Reason::KnownReply, service, pod, Out::Pod(POD));
+    }
+    // With a flow of its own from an address that others are let in by.
+    let borrowed = SocketAddr::new(roles.client.ip(), 41_001);
+    bench.pod(SIBLING, &case.first(borrowed, service));
+    let exit = bench.uplink(&case.reply(remote, borrowed));
+    exit.is_translated(Reason::KnownReply, service, borrowed, Out::Link(UPLINK));
 }
 
 fn a_flow_out_of_a_tunnel_is_masqueraded_and_undone(bench: &mut Bench<'_>, case: &Case) {

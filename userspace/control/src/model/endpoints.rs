@@ -69,10 +69,10 @@ fn rank(view: &EndpointView) -> (bool, bool, bool) {
 fn view(endpoint: &Endpoint, (ip, port): (IpAddr, u16), node: &NodeFacts) -> EndpointView {
     let conditions = endpoint.conditions.as_ref();
     let node_name = endpoint.node_name.clone().filter(|name| !name.is_empty());
-    // Rule 1.3.11; where a slice names no node, a pod that is seen here is here.
+    // Rule 1.3.11; where a slice names no node, a pod that is seen here is here, and so are the host's own addresses.
     let local = match &node_name {
         Some(name) => *name == node.name,
-        None => node.local_pod_addresses.contains(&ip),
+        None => node.local_pod_addresses.contains(&ip) || node.own_addresses.contains(&ip),
     };
     EndpointView {
         ip,
