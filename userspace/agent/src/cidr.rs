@@ -23,6 +23,14 @@ pub(crate) struct PortRange {
 }
 
 impl Cidr {
+    /// The block of so many bits that an address lies in.
+    pub(crate) fn around(ip: IpAddr, prefix: u8) -> Self {
+        Self {
+            base: mask(ip, prefix),
+            prefix,
+        }
+    }
+
     /// Whether the address lies in the block; never across families.
     pub(crate) fn contains(&self, ip: IpAddr) -> bool {
         mask(ip, self.prefix) == self.base && ip.is_ipv4() == self.base.is_ipv4()

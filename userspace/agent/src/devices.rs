@@ -57,17 +57,17 @@ pub(crate) struct Wanted {
 }
 
 impl Facts {
-    /// Derives the facts; `before` are the local pods of the last time, see [`local_pods`].
+    /// Derives the facts; `before` are those of the last time, see [`local_pods`] and [`wanted`].
     pub(crate) fn derive(
         config: &Config,
         seen: &Snapshot,
         declared: &Declared,
-        before: &BTreeMap<IpAddr, LocalPod>,
+        before: &Self,
     ) -> Self {
-        let devices = wanted(config, seen, declared);
+        let devices = wanted(config, seen, declared, &before.devices);
         let node_addresses = node_addresses(config, seen, &devices);
         let nodeport_addresses = nodeport_addresses(config, seen, &node_addresses);
-        let local_pods = local_pods(seen, &devices, declared, before);
+        let local_pods = local_pods(seen, &devices, declared, &before.local_pods);
         Self {
             masters: masters(seen, &devices),
             devices,
@@ -127,7 +127,15 @@ fn fill<T>(entries: &mut [T], values: impl Iterator<Item = T>) {
 
 /// The devices that match or are declared, each with its role: uplink before what is declared before pod
 /// before overlay.
-fn wanted(config: &Config, seen: &Snapshot, declared: &Declared) -> BTreeMap<u32, Wanted> {
+///
+/// A default route is away for a moment when its device or a routing daemon starts anew. As long as there is none at
+/// all, who was an uplink `before` stays one: replies to masqueraded connections still come in there.
+fn wanted(
+    config: &Config,
+    seen: &Snapshot,
+    declared: &Declared,
+    before: &BTreeMap<u32, Wanted>,
+) -> BTreeMap<u32, Wanted> {
     let default_route: Vec<u32> = seen
         .routes
         .iter()
@@ -136,7 +144,9 @@ fn wanted(config: &Config, seen: &Snapshot, declared: &Declared) -> BTreeMap<u32
         .collect();
     let role = |index: &u32, name: &str| {
         let uplink = if config.uplink.is_empty() {
+            let was = |it: &Wanted| it.role == Role::Uplink && it.name == name;
             default_route.contains(index)
+                || (default_route.is_empty() && before.get(index).is_some_and(was))
         } else {
             glob::any(&config.uplink, name)
         };

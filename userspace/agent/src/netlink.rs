@@ -62,6 +62,8 @@ pub(crate) struct Link {
 pub(crate) struct DeviceAddress {
     pub(crate) device: u32,
     pub(crate) ip: IpAddr,
+    /// So many bits of it are those of its link.
+    pub(crate) prefix: u8,
 }
 
 /// A unicast route.

@@ -134,7 +134,11 @@ impl<K: Kernel> Reconciler<K> {
         let declared = devices.declared();
         let image = apply::image(&kernel)?;
         let pods = apply::local_pods(&kernel)?;
-        let facts = Facts::derive(&config, seen, &declared, &pods);
+        let before = Facts {
+            local_pods: pods.clone(),
+            ..Facts::default()
+        };
+        let facts = Facts::derive(&config, seen, &declared, &before);
         Attachments::forget_others(&mut kernel, &facts)?;
         let handover = match kernel.predecessor() {
             Some(_) => Handover::Waits,
@@ -303,6 +307,7 @@ impl<K: Kernel> Reconciler<K> {
     /// Makes the maps match, or says what failed; then [`Self::start_over`] and a later try help.
     pub(crate) fn converge(&mut self) -> Result<(), Error> {
         let begun = Instant::now();
+        self.read_again()?;
         if self.has_read_all() {
             self.allocate();
         }
@@ -365,10 +370,20 @@ impl<K: Kernel> Reconciler<K> {
         (self.settings, self.route_epoch) = (None, None);
         self.journal.failed();
         self.pending.everything = true;
-        match apply::image(&self.kernel) {
-            Ok(image) => self.planner = Planner::adopt(image, Limits::default()),
-            Err(error) => self.fail(&error),
+        self.pending.unread = true;
+        if let Err(error) = self.read_again() {
+            self.fail(&error);
         }
+    }
+
+    /// What was planned last may be in the maps or not: until they have been read nothing is planned on top of it.
+    fn read_again(&mut self) -> Result<(), Error> {
+        if self.pending.unread {
+            let image = apply::image(&self.kernel)?;
+            self.planner = Planner::adopt(image, Limits::default());
+            self.pending.unread = false;
+        }
+        Ok(())
     }
 
     fn fail(&mut self, error: &Error) {

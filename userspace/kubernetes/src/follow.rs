@@ -25,6 +25,9 @@ use crate::{
 const PATIENCE: u32 = 5;
 /// A failure that is over with the next try is nobody's business.
 const WORTH_TELLING: u32 = 2;
+/// After so many, some minutes, what is not there or not ours to see has been taken away from us. Before that a server may
+/// only have started, or be an old one beside a new one.
+const LASTING: u32 = 10;
 
 /// News of one resource.
 #[derive(Debug)]
@@ -80,6 +83,7 @@ pub(crate) async fn follow(resource: Resource, options: Options, out: mpsc::Send
         out,
         client: None,
         version: None,
+        has_listed: false,
         freshness: Freshness::Any,
         is_paged: true,
         failures: 0,
@@ -110,6 +114,8 @@ struct Follower {
     client: Option<Client>,
     /// The version up to which everything is known; none: list.
     version: Option<String>,
+    /// What it was at some version is known.
+    has_listed: bool,
     freshness: Freshness,
     is_paged: bool,
     pause: Pause,
@@ -146,6 +152,7 @@ impl Follower {
             return Err(Trouble::broken("the list has no resourceVersion").into());
         }
         self.version = version;
+        self.has_listed = true;
         self.refusals = 0;
         self.tell(What::Listed(items)).await?;
         self.well().await
@@ -217,7 +224,9 @@ impl Follower {
         let mut asked = Duration::ZERO;
         match &trouble {
             Trouble::Expired => self.relist(),
-            Trouble::Missing | Trouble::Forbidden(_) if !resource.is_needed() => {
+            Trouble::Missing | Trouble::Forbidden(_)
+                if !resource.is_needed() && (!self.has_listed || self.failures > LASTING) =>
+            {
                 return self.without(&trouble).await;
             }
             Trouble::Refused(_, after) => {
@@ -257,7 +266,7 @@ impl Follower {
     /// Goes on without the resource, and looks again much later.
     async fn without(&mut self, trouble: &Trouble) -> Result<(), Stop> {
         let problem = matches!(trouble, Trouble::Forbidden(_)).then(|| self.problem(trouble));
-        self.version = None;
+        (self.version, self.has_listed) = (None, false);
         self.has_told = problem.is_some();
         self.tell(What::Absent(problem)).await?;
         self.wait(spread(self.timing.absent)).await
@@ -282,6 +291,7 @@ impl Follower {
     fn problem(&self, trouble: &Trouble) -> Problem {
         let meaning = match self.version {
             _ if matches!(trouble, Trouble::Forbidden(_)) => "grant list and watch",
+            _ if self.has_listed => "what was known stays",
             Some(_) => "what was known stays",
             None => "what the maps hold stays",
         };

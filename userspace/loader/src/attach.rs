@@ -80,7 +80,11 @@ impl DataPath {
         // The second stage first: it must be there when the first one leaves packets to it.
         let tc = self.attach_tc(index, name, role.program(), TcAttachType::Ingress)?;
         let _earlier = self.devices.insert(name.to_owned(), (index, role));
-        if self.host_backends == Some(true) {
+        let wants_egress = match self.host_backends {
+            Some(wanted) => wanted,
+            None => self.has_egress(index)?,
+        };
+        if wants_egress {
             self.attach_tc(index, name, HOST, TcAttachType::Egress)?;
         }
         let hooks = match mode {
@@ -119,6 +123,7 @@ impl DataPath {
                 || filter::SIDES
                     .iter()
                     .any(|side| self.has_lost_filter(index, *side))
+                || self.host_backends == Some(true) && !self.holds_egress(index)
         };
         let devices = self.devices.iter();
         let lost = devices.filter(|(_, (index, _))| is_lost(*index));
@@ -126,20 +131,38 @@ impl DataPath {
     }
 
     /// Says whether processes of this host are backends: only then their replies are looked at, where
-    /// they leave.
+    /// they leave. Until the first word each device keeps what an earlier run has left there.
+    ///
+    /// # Errors
+    /// The first device that refuses; all others have it, and that one is among [`Self::lost_devices`].
     pub fn set_host_backends(&mut self, wanted: bool) -> Result<(), Error> {
         if self.host_backends == Some(wanted) {
             return Ok(());
         }
         self.host_backends = Some(wanted);
+        let mut done = Ok(());
         for (name, (index, _role)) in self.devices.clone() {
-            if wanted {
-                self.attach_tc(index, &name, HOST, TcAttachType::Egress)?;
+            let attached = if wanted {
+                let attached = self.attach_tc(index, &name, HOST, TcAttachType::Egress);
+                attached.map(|_how| ())
             } else {
-                self.detach_tc(index, TcAttachType::Egress)?;
-            }
+                self.detach_tc(index, TcAttachType::Egress)
+            };
+            done = done.and(attached);
         }
-        Ok(())
+        done
+    }
+
+    /// Whether we, or an earlier run, look at what leaves there.
+    fn has_egress(&self, index: u32) -> Result<bool, Error> {
+        let side = TcAttachType::Egress;
+        Ok(self.tc_pin(index, side).exists() || !filter::ours(index, side)?.is_empty())
+    }
+
+    fn holds_egress(&self, index: u32) -> bool {
+        let side = TcAttachType::Egress;
+        self.links.contains_key(&self.tc_pin(index, side))
+            || self.filters.contains_key(&(index, side))
     }
 
     /// Removes the links and filters of an earlier run on devices other than these.

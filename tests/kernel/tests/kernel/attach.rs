@@ -154,6 +154,8 @@ fn after_a_restart_an_egress_program_that_nobody_needs_any_more_goes() -> Result
 
     let mut later = stage.load()?;
     stage.attach(&mut later, Role::Uplink, Attach::Tc)?;
+    // So long its connections have it.
+    ensure!(programs(&stage, TCX_EGRESS)?.len() == 1);
     stage.node.run(|| later.set_host_backends(false))?;
     says::soon(|| {
         let here = programs(&stage, TCX_EGRESS)?;

@@ -13,7 +13,10 @@ use tidegate_abi::{LocalPod, Mac};
 use tidegate_loader::Role;
 
 use super::{Declared, Wanted};
-use crate::netlink::{Link, Snapshot};
+use crate::{
+    cidr::Cidr,
+    netlink::{Link, Neighbour, Snapshot},
+};
 
 /// Derives the local pods; `before` is the previous answer.
 ///
@@ -111,7 +114,8 @@ fn routed(seen: &Snapshot, is_pod: &dyn Fn(&u32) -> bool) -> Vec<(IpAddr, LocalP
     known.collect()
 }
 
-/// Neighbours on a bridge whose Ethernet address was learnt behind a pod device.
+/// Neighbours on a bridge whose Ethernet address was learnt behind a pod device. Only those of the bridge's own networks:
+/// a pod may say of any address in the world that it is its own, and the neighbour table believes it.
 fn bridged(seen: &Snapshot, is_pod: &dyn Fn(&u32) -> bool) -> Vec<(IpAddr, LocalPod)> {
     let mut ports: HashMap<(u32, Mac), u32> = HashMap::new();
     for entry in &seen.bridged {
@@ -121,7 +125,12 @@ fn bridged(seen: &Snapshot, is_pod: &dyn Fn(&u32) -> bool) -> Vec<(IpAddr, Local
             ports.insert((bridge, entry.mac), entry.port);
         }
     }
-    let found = seen.neighbours.iter().filter_map(|it| {
+    let is_on_link = |it: &&Neighbour| {
+        let mut own = seen.addresses.iter().filter(|own| own.device == it.device);
+        own.any(|own| Cidr::around(own.ip, own.prefix).contains(it.ip))
+    };
+    let neighbours = seen.neighbours.iter().filter(is_on_link);
+    let found = neighbours.filter_map(|it| {
         let device = *ports
             .get(&(it.device, it.mac))
             .filter(|port| is_pod(port))?;

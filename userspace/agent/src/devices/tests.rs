@@ -55,18 +55,22 @@ fn node() -> Snapshot {
             DeviceAddress {
                 device: UPLINK,
                 ip: ip("192.168.1.2"),
+                prefix: 24,
             },
             DeviceAddress {
                 device: UPLINK,
                 ip: ip("192.168.1.3"),
+                prefix: 24,
             },
             DeviceAddress {
                 device: UPLINK,
                 ip: ip("fd00:1::2"),
+                prefix: 64,
             },
             DeviceAddress {
                 device: BRIDGE,
                 ip: ip("10.244.0.1"),
+                prefix: 24,
             },
         ],
         routes: vec![
@@ -89,8 +93,12 @@ fn node() -> Snapshot {
     }
 }
 
+fn after(before: &Facts, args: &[&str], seen: &Snapshot) -> Facts {
+    Facts::derive(&config(args), seen, &Declared::default(), before)
+}
+
 fn derive(args: &[&str], seen: &Snapshot) -> Facts {
-    Facts::derive(&config(args), seen, &Declared::default(), &BTreeMap::new())
+    after(&Facts::default(), args, seen)
 }
 
 #[test]
@@ -277,28 +285,35 @@ fn a_pod_behind_a_bridge_is_found_by_neighbour_and_forwarding_entries() {
 }
 
 #[test]
+fn nobody_becomes_a_pod_by_saying_a_foreign_address_on_a_bridge() {
+    let mut seen = bridged_node();
+    for said in ["172.18.0.5", "10.244.1.7", "fd00:1::9"] {
+        seen.neighbours.push(Neighbour {
+            device: BRIDGE,
+            ip: ip(said),
+            mac: mac(77),
+        });
+    }
+    let pods = derive(&[], &seen).local_pods;
+    assert_eq!(Vec::from_iter(pods.keys()), [&ip("10.244.0.7")]);
+}
+
+#[test]
 fn a_quiet_pod_behind_a_bridge_is_remembered_until_its_port_goes() {
-    let before = derive(&[], &bridged_node()).local_pods;
+    let before = derive(&[], &bridged_node());
     let mut quiet = Snapshot {
         neighbours: vec![],
         bridged: vec![],
         ..bridged_node()
     };
-    assert_eq!(
-        Facts::derive(&config(&[]), &quiet, &Declared::default(), &before).local_pods,
-        before
-    );
+    assert_eq!(after(&before, &[], &quiet).local_pods, before.local_pods);
     quiet.links.remove(&POD);
-    assert!(
-        Facts::derive(&config(&[]), &quiet, &Declared::default(), &before)
-            .local_pods
-            .is_empty()
-    );
+    assert!(after(&before, &[], &quiet).local_pods.is_empty());
 }
 
 #[test]
 fn a_pod_that_moved_to_another_port_is_not_remembered_at_the_old_one() {
-    let before = derive(&[], &bridged_node()).local_pods;
+    let before = derive(&[], &bridged_node());
     let mut moved = bridged_node();
     moved.links.insert(
         8,
@@ -311,12 +326,35 @@ fn a_pod_that_moved_to_another_port_is_not_remembered_at_the_old_one() {
         port: 8,
         mac: mac(77),
     }];
-    assert_eq!(
-        Facts::derive(&config(&[]), &moved, &Declared::default(), &before).local_pods
-            [&ip("10.244.0.7")]
-            .device,
-        8
-    );
+    let pods = after(&before, &[], &moved).local_pods;
+    assert_eq!(pods[&ip("10.244.0.7")].device, 8);
+}
+
+#[test]
+fn rule_5_1_1_an_uplink_stays_one_while_there_is_no_default_route() {
+    let before = derive(&[], &node());
+    let mut seen = node();
+    seen.routes.remove(0);
+    let without = after(&before, &[], &seen);
+    assert_eq!(without.devices, before.devices);
+    assert_eq!(without.node_addresses, before.node_addresses);
+    let again = after(&without, &[], &seen);
+    assert_eq!(again.devices, before.devices);
+    // Another one has it now.
+    seen.routes.push(Route {
+        host: None,
+        devices: vec![BRIDGE],
+    });
+    let moved = after(&again, &[], &seen).devices;
+    assert!(!moved.contains_key(&UPLINK));
+    assert_eq!(moved[&BRIDGE].role, Role::Uplink);
+    // A device of its index that is another one never had it.
+    seen.routes.pop();
+    if let Some(link) = seen.links.get_mut(&UPLINK) {
+        link.name = "eth1".to_owned();
+    }
+    assert!(!after(&before, &[], &seen).devices.contains_key(&UPLINK));
+    assert!(!derive(&[], &seen).devices.contains_key(&UPLINK));
 }
 
 #[test]

@@ -70,6 +70,7 @@ pub(super) fn address(message: &AddressMessage) -> Option<Candidate> {
         address: DeviceAddress {
             device: message.header.index,
             ip,
+            prefix: message.header.prefix_len,
         },
         flags,
     })

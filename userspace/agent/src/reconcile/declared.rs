@@ -32,8 +32,7 @@ impl<K: Kernel> Reconciler<K> {
     /// Takes in what is declared by now.
     pub(crate) fn take_declared(&mut self) {
         self.declared = self.devices.declared();
-        let before = &self.facts.local_pods;
-        let facts = Facts::derive(&self.config, &self.seen, &self.declared, before);
+        let facts = Facts::derive(&self.config, &self.seen, &self.declared, &self.facts);
         self.is_stale |= self.facts.nodeport_addresses != facts.nodeport_addresses
             || self.facts.own_addresses != facts.own_addresses
             || !self.facts.local_pods.keys().eq(facts.local_pods.keys());

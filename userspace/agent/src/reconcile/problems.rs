@@ -28,6 +28,8 @@ pub(super) enum Place {
     Pins,
     /// Service ranges that cannot be told to the data path.
     Ranges,
+    /// Pods that there is no room for.
+    Pods,
     /// Ports for health checks that cannot be opened.
     Health,
     /// The last write that failed; nothing after one that worked.

@@ -24,6 +24,8 @@ pub(super) struct Pending {
     unshown: BTreeSet<ObjectKey>,
     /// The planner knows nothing of the maps but what they hold: it must be told everything.
     pub(super) everything: bool,
+    /// Not even that: a write failed, and so did reading the maps.
+    pub(super) unread: bool,
     /// The health-check ports may be other than those that are open.
     pub(super) checks: bool,
 }
@@ -88,9 +90,11 @@ impl<K: Kernel> Reconciler<K> {
         };
         self.problems
             .set(Place::Planned, problems::lines(&plan.problems));
-        // Its replies must be met on their way out before the first packet is sent to it.
-        let has_host_backends = self.compiler.tally().host_backends > 0;
-        self.kernel.set_host_backends(has_host_backends)?;
+        // Its replies must be met on their way out before the first packet is sent to it, and for as long as connections
+        // that it has may live (rule 5.1.1).
+        if self.compiler.tally().host_backends > 0 {
+            self.kernel.set_host_backends(true)?;
+        }
         let applied = apply::plan(&mut self.kernel, &plan);
         self.publish_names(is_all, update, &plan);
         self.pending.everything = false;

@@ -50,6 +50,7 @@ fn node() -> Snapshot {
         addresses: vec![DeviceAddress {
             device: 2,
             ip: "192.168.1.2".parse().unwrap(),
+            prefix: 24,
         }],
         routes: vec![
             Route {
@@ -202,6 +203,55 @@ fn a_failed_write_is_told_and_repaired_by_the_next_try() {
             .frontends
             .contains_key(&frontend([10, 96, 0, 10], 80))
     );
+}
+
+#[test]
+fn after_a_failed_write_nothing_is_planned_before_the_maps_were_read() {
+    let kernel = Fake::default();
+    let mut agent = agent(&kernel);
+    agent.take_batch(batch(WEB));
+    (kernel.state().failures, kernel.state().unreadable) = (1, 2);
+    let error = agent.converge().unwrap_err();
+    agent.start_over(&error);
+    let error = agent.converge().unwrap_err();
+    assert!(error.to_string().contains("/no/list"), "{error}");
+    assert!(!agent.is_synced());
+    agent.start_over(&error);
+    agent.converge().unwrap();
+    assert!(agent.is_synced());
+    let key = frontend([10, 96, 0, 10], 80);
+    assert!(kernel.state().v4.frontends.contains_key(&key));
+}
+
+#[test]
+fn services_do_not_wait_for_room_for_a_pod() {
+    let kernel = Fake::default();
+    kernel.state().no_more_pods = true;
+    let mut agent = agent(&kernel);
+    agent.take_batch(batch(WEB));
+    agent.converge().unwrap();
+    assert!(agent.is_synced());
+    let problems = agent.problems.all();
+    assert!(problems[0].starts_with("pod 10.244.0.7: "), "{problems:?}");
+    kernel.state().no_more_pods = false;
+    agent.converge().unwrap();
+    assert!(agent.problems.all().is_empty());
+    assert!(!kernel.state().v4.pods.is_empty());
+}
+
+#[test]
+fn rule_5_1_1_replies_of_the_host_are_met_also_when_it_is_no_backend_any_more() {
+    let kernel = Fake::default();
+    let mut agent = agent(&kernel);
+    agent.take_batch(batch(WEB));
+    agent.converge().unwrap();
+    assert!(!kernel.state().host_backends);
+    agent.take_batch(batch(&WEB.replace("10.244.0.7", "192.168.1.2")));
+    agent.converge().unwrap();
+    assert!(kernel.state().host_backends);
+    agent.take_batch(batch(WEB));
+    agent.converge().unwrap();
+    assert!(kernel.state().host_backends, "its connections live");
 }
 
 #[test]
@@ -414,7 +464,11 @@ fn rule_3_2_1_addresses_of_a_bridge_follow_it_as_it_comes_and_goes() {
         };
         seen.links.insert(7, port);
         let ip = ip.parse().unwrap();
-        seen.addresses.push(DeviceAddress { device: 9, ip });
+        seen.addresses.push(DeviceAddress {
+            device: 9,
+            ip,
+            prefix: 24,
+        });
         seen
     };
     let options = Flags::parse_from(["run", "--node-name", "a"]).options;

@@ -152,11 +152,19 @@ fn files(root: &Root) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(&root.path)? {
         let path = entry?.path();
-        if is_manifest_name(&path) && fs::metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
+        if is_manifest_name(&path) && may_be_file(&path) {
             found.push(path);
         }
     }
     Ok(found)
+}
+
+/// What cannot be looked at has not gone: reading it will say what is wrong.
+fn may_be_file(path: &Path) -> bool {
+    match fs::metadata(path) {
+        Ok(metadata) => metadata.is_file(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 fn is_manifest_name(path: &Path) -> bool {
@@ -226,6 +234,27 @@ mod tests {
         symlink("..v2", dir.path().join("..data_tmp")).unwrap();
         fs::rename(dir.path().join("..data_tmp"), dir.path().join("..data")).unwrap();
         assert_eq!(names(&scanner.scan(&Hints::default())), ["+a.yaml"]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_looked_at_has_not_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.yaml");
+        fs::write(&path, "").unwrap();
+        let mut scanner = Scanner::new(&[dir.path().to_owned()]).unwrap();
+        assert_eq!(names(&scanner.scan(&Hints::default())), ["+a.yaml"]);
+        // A link that leads to itself, as a share that is away leads nowhere.
+        fs::remove_file(&path).unwrap();
+        symlink("a.yaml", &path).unwrap();
+        let batch = scanner.scan(&Hints::default());
+        assert!(names(&batch).is_empty(), "{:?}", names(&batch));
+        assert!(
+            batch.unreadable[0].contains("its last good state stays"),
+            "{:?}",
+            batch.unreadable
+        );
+        fs::remove_file(&path).unwrap();
+        assert_eq!(names(&scanner.scan(&Hints::default())), ["-a.yaml"]);
     }
 
     #[test]

@@ -86,6 +86,31 @@ async fn a_server_without_service_cidrs_is_an_old_one_and_fine() {
 }
 
 #[tokio::test]
+async fn rule_5_1_10_a_server_that_starts_takes_nothing_away_by_its_refusals() {
+    let stage = Stage::new();
+    stage.server.put(json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR",
+        "metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.96.0.0/16"]}
+    }));
+    let mut told = stage.settled().await;
+    assert!(told.has(crate::stage::OWN_NODE));
+    stage.server.allows(Kind::Node, false);
+    stage.server.serves(Kind::ServiceCidr, false);
+    told.until("the refusal is told", |it| !it.problems.is_empty())
+        .await;
+    assert!(told.has(crate::stage::OWN_NODE));
+    assert_eq!(told.cidrs, ["10.96.0.0/16"]);
+    stage.server.allows(Kind::Node, true);
+    stage.server.serves(Kind::ServiceCidr, true);
+    told.until("all is well", |it| it.problems.is_empty()).await;
+    told.until_equal(&stage.server).await;
+    // Who is refused for long has lost it.
+    stage.server.serves(Kind::ServiceCidr, false);
+    told.until("the blocks are gone", |it| it.cidrs.is_empty())
+        .await;
+}
+
+#[tokio::test]
 async fn rule_1_6_11_service_cidrs_are_told_as_they_come_and_go() {
     let stage = Stage::new();
     let cidr = |name: &str, blocks: &[&str]| {

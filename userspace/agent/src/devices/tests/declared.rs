@@ -23,7 +23,7 @@ fn with_dev8() -> Snapshot {
 }
 
 fn derive_with(declared: &Declared, args: &[&str], seen: &Snapshot) -> Facts {
-    Facts::derive(&config(args), seen, declared, &BTreeMap::new())
+    Facts::derive(&config(args), seen, declared, &Facts::default())
 }
 
 #[test]

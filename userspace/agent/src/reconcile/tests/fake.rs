@@ -41,6 +41,10 @@ pub(super) struct State {
     pub(super) route_epoch: u32,
     /// How often it was told that addresses were taken from Services.
     pub(super) moved: u32,
+    /// Whether there is room for another pod.
+    pub(super) no_more_pods: bool,
+    /// How often reading the frontends fails.
+    pub(super) unreadable: u32,
     /// How many more writes of frontends fail.
     pub(super) failures: u32,
     /// How many more changes are made before the agent is dead; `None`: it lives.
@@ -228,7 +232,11 @@ macro_rules! maps {
         impl Maps<$family> for Fake {
             fn set_local_pod(&mut self, addr: $family, pod: Option<LocalPod>) -> Result<(), Error> {
                 self.step("map")?;
-                let pods = &mut self.state().$half.pods;
+                let mut state = self.state();
+                if state.no_more_pods && pod.is_some() && !state.$half.pods.contains_key(&addr) {
+                    return Err(refused("room"));
+                }
+                let pods = &mut state.$half.pods;
                 match pod {
                     Some(pod) => pods.insert(addr, pod),
                     None => pods.remove(&addr),
@@ -290,7 +298,12 @@ macro_rules! maps {
                 Ok(self.state().$half.pods.clone().into_iter().collect())
             }
             fn frontends(&self) -> Result<Vec<(FrontendKey<$family>, Frontend)>, Error> {
-                Ok(self.state().$half.frontends.clone().into_iter().collect())
+                let mut state = self.state();
+                if state.unreadable > 0 {
+                    state.unreadable -= 1;
+                    return Err(refused("list"));
+                }
+                Ok(state.$half.frontends.clone().into_iter().collect())
             }
             fn backends(&self) -> Result<Vec<Backend<$family>>, Error> {
                 Ok(self.state().$half.backends.clone())

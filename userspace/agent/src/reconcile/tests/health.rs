@@ -52,7 +52,11 @@ impl Stage {
         let flags = ["run", "--node-name", "a", "--nodeport-addresses", &block];
         let config = Arc::new(Config::load(Flags::parse_from(flags).options).unwrap());
         let seen = Snapshot {
-            addresses: vec![DeviceAddress { device: 2, ip }],
+            addresses: vec![DeviceAddress {
+                device: 2,
+                ip,
+                prefix: 32,
+            }],
             ..Snapshot::default()
         };
         let kernel = Fake::default();
