@@ -10,6 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 use socket2::{Domain, Socket, Type};
 use tidegate_rig::EchoServer;
 
+use crate::probe::fresh_udp;
+
 /// How long an answer may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// TCP sends a lost SYN again after one second: an answer slower than this may hide a loss.
@@ -127,9 +129,13 @@ fn ask_tcp(port: u16, to: SocketAddr) -> Result<Answer> {
 pub struct Udp(UdpSocket);
 
 impl Udp {
-    /// Binds to a port (0: any) of the family of `like`.
+    /// Binds to a port of the family of `like`; 0: any that was not used lately.
     pub fn bind(port: u16, like: SocketAddr) -> Result<Self> {
-        let socket = UdpSocket::bind(any(like, port))?;
+        let socket = if port == 0 {
+            fresh_udp(like.is_ipv6())?
+        } else {
+            UdpSocket::bind(any(like, port))?
+        };
         socket.set_read_timeout(Some(PATIENCE))?;
         Ok(Self(socket))
     }

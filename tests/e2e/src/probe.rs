@@ -172,7 +172,7 @@ fn udp(patience: Duration, to: SocketAddr) -> Result<Outcome> {
 
 /// A socket with a port that no question was asked from lately. The kernel draws ports by chance: a port that
 /// it draws twice within a second carries on the flow of the question before (docs/limits.md).
-fn fresh_udp(is_v6: bool) -> Result<UdpSocket> {
+pub(crate) fn fresh_udp(is_v6: bool) -> Result<UdpSocket> {
     const PORTS: std::ops::Range<u16> = 10_000..30_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {

@@ -82,7 +82,12 @@ impl Client {
     }
 
     fn served_by(&self, backend: &str) -> Result<()> {
-        let beat = self.beat();
+        let begin = Instant::now();
+        let mut beat = self.beat();
+        // Whoever answers may be held up.
+        while beat == Beat::Silence && begin.elapsed() < PATIENCE {
+            beat = self.beat();
+        }
         ensure!(
             beat == Beat::Answered(backend.to_owned()),
             "{}: {beat:?}",

@@ -1,6 +1,6 @@
 //! A machine under test, and how journeys are run on it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, thread, time::Duration};
 
 use tidegate_frames::roles::{CLIENT_MAC, NODE_MAC};
 
@@ -111,8 +111,19 @@ impl Bench<'_> {
     #[track_caller]
     pub fn age(&mut self, key: Tuple, ticks: u32) {
         let record = self.record(key);
+        self.wait_until_old_enough(ticks);
         let seen = self.machine.tick().saturating_sub(ticks);
         self.machine.put_record(&Record { seen, ..record });
+    }
+
+    /// The clock of flows begins when the machine starts: one that has just booted (`./x vm`) must get some minutes old
+    /// before a flow can have been idle for as long.
+    pub fn wait_until_old_enough(&self, ticks: u32) {
+        const MOST: u32 = 150;
+        let is_too_young = || (self.machine.tick()..=MOST).contains(&ticks);
+        while is_too_young() {
+            thread::sleep(Duration::from_millis(200));
+        }
     }
 }
 

@@ -104,7 +104,7 @@ fn outlive(many: usize, args: &[&str]) -> Result<()> {
     let crowd = Crowd::start(&client, to, many, A_TURN)?;
     eprintln!("{many} flows live after {:?}", begun.elapsed());
     let quiet = sent_again(&machines)?;
-    crowd.more(2 * AROUND)?;
+    crowd.more(3 * AROUND)?;
     let noise = sent_again(&machines)? - quiet;
     let (before, first) = (stopped(&world)?, programs(&world.spec.pins, 1)?);
 
@@ -132,9 +132,9 @@ fn outlive(many: usize, args: &[&str]) -> Result<()> {
         living.load(Relaxed),
         left_out.load(Relaxed),
     );
-    // A gap of ten milliseconds is one of ten connections at least.
+    // A gap of ten milliseconds at each event would be some of thirty connections; a machine that is held up sends a handful again.
     ensure!(
-        again <= 2 * noise + opened / 1_000,
+        again <= 3 * noise + opened / 500,
         "{again} segments were lost around the events, {noise} in quiet"
     );
     is_replaced(&first, &second)?;

@@ -38,6 +38,7 @@ fn flow(bench: &mut Bench<'_>, case: &Case) -> (Tuple, Tuple) {
 /// Makes a record look as if it had been made and used so many ticks ago.
 fn make_old(bench: &mut Bench<'_>, key: Tuple, idle: u32, age: u32, state: Option<u16>) {
     let mut record = bench.record(key);
+    bench.wait_until_old_enough(age.max(idle));
     let now = bench.machine.tick();
     record.seen = now - idle;
     record.created = now - age;
