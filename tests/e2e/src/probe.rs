@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
-    sync::atomic::{AtomicU16, Ordering},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::Duration,
 };
@@ -173,10 +173,16 @@ fn udp(patience: Duration, to: SocketAddr) -> Result<Outcome> {
 /// A socket with a port that no question was asked from lately. The kernel draws ports by chance: a port that
 /// it draws twice within a second carries on the flow of the question before (docs/limits.md).
 pub(crate) fn fresh_udp(is_v6: bool) -> Result<UdpSocket> {
-    const PORTS: std::ops::Range<u16> = 10_000..30_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // 10,000 to 19,999 and 33,000 to 59,999: between them are those that the node masquerades to, of which a process of the
+    // node may get no answers, and node ports.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
-        let port = PORTS.start + NEXT.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start);
+        let nth = NEXT.fetch_add(1, Ordering::Relaxed) % 37_000;
+        let port = u16::try_from(if nth < 10_000 {
+            10_000 + nth
+        } else {
+            23_000 + nth
+        })?;
         let bound = if is_v6 {
             UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port))
         } else {
