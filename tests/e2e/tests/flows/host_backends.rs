@@ -1,7 +1,9 @@
 //! Backends in the network of a node: of this one, and of the other.
 
+use std::net::SocketAddr;
+
 use anyhow::{Result, bail, ensure};
-use tidegate_e2e::{Ep, Outcome, Proto, Svc, probe};
+use tidegate_e2e::{Ep, Outcome, Proto, Svc, World, probe};
 use tidegate_rig::EchoServer;
 
 use crate::world;
@@ -85,4 +87,23 @@ fn rule_2_3_10_policy_local_goes_by_the_node_and_not_by_the_address() -> Result<
         ensure!(!matches!(outcome, Outcome::Answered(_)), "{outcome:?}");
     }
     Ok(())
+}
+
+#[test]
+fn rule_5_1_1_connections_to_a_process_outlive_its_being_an_endpoint() -> Result<()> {
+    let mut world = World::builder().build()?;
+    let (node, client) = (world.scene.a.ns.clone(), world.scene.client.clone());
+    let svc = Svc::new("once-here", 3);
+    let _server = EchoServer::start(&node, "nodea", 8080)?;
+    world.put(&svc, &[Ep::at(world.scene.a.addresses(), "nodea")])?;
+    let to = [false, true].map(|v6| svc.node_port(world.node_address(v6)));
+    let open = |to: &SocketAddr| client.run(|| tidegate_e2e::open(*to));
+    let mut streams = to.iter().map(open).collect::<Result<Vec<_>>>()?;
+    world.put(&svc, &[Ep::of(world.b(1))])?;
+    streams.iter_mut().try_for_each(tidegate_e2e::goes_on)?;
+    world.remove(&svc)?;
+    streams.iter_mut().try_for_each(tidegate_e2e::goes_on)?;
+    // Nor does the next agent know of it.
+    world.upgrade_agent()?;
+    streams.iter_mut().try_for_each(tidegate_e2e::goes_on)
 }

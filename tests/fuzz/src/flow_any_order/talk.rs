@@ -68,7 +68,9 @@ pub(super) fn judge_client(
     let holds = known.is_some_and(|at| {
         let flow = &world.flows[at];
         let repairs = flow.lost == Lost::Reply && is_due;
-        (flow.lost == Lost::Nothing || repairs) && world.must_hold(flow)
+        (flow.lost == Lost::Nothing || repairs)
+            && world.must_hold(flow)
+            && !is_dialled_anew(world, flow, flags)
     });
     let forward = exit
         .reason
@@ -104,6 +106,13 @@ pub(super) fn judge_client(
         Some(at) => goes_on(world, at, (out, flags), is_due),
         None => panic!("{}: a record that nobody opened: {key:?}", exit.who),
     }
+}
+
+/// Whether a client gives up a connection whose backend is gone (rule 5.3.9).
+fn is_dialled_anew(world: &World, flow: &Flow, flags: u8) -> bool {
+    flow.key.proto != Proto::UDP
+        && flags == SYN
+        && world.serving(flow.backend) != Some(flow.generation)
 }
 
 /// XDP may have opened the flow before the second stage found it.
@@ -151,6 +160,7 @@ fn goes_on(world: &mut World, at: usize, (out, flags): (Tuple, u8), is_due: bool
     let is_served = flow.key.proto != Proto::UDP || world.exists(flow.key.dst);
     assert!(is_served, "rule 5.2.12: {flow:?}");
     assert!(flags != SYN || !flow.is_over(), "rule 5.3.1: {flow:?}");
+    assert!(!is_dialled_anew(world, flow, flags), "rule 5.3.9: {flow:?}");
     assert_eq!(out, flow.out);
     let owner = world
         .flows
