@@ -120,7 +120,8 @@ fn reopens(before: Option<Record>, after: Option<Record>) -> bool {
     let (Some(before), Some(after)) = (before, after) else {
         return before != after;
     };
-    (before.created, before.out) != (after.created, after.out)
+    let made = |it: &Record| (it.created, it.generation, it.out);
+    made(&before) != made(&after)
         || after.state == tidegate_datapath::tcp::OPENING && before.state != after.state
 }
 
