@@ -1,6 +1,6 @@
 //! Step 2: have we seen its flow? Looks a record up, decides whether it still counts, and keeps it fresh.
 
-use tidegate_abi::{Address, BackendId, Flow, FrontendKey, LocalPod, Proto, flow::flags};
+use tidegate_abi::{Address, BackendId, Flow, FrontendKey, Proto, flow::flags};
 
 use crate::{
     Tables, Work, World,
@@ -298,12 +298,15 @@ pub fn reply_device<A: Address, T: Tables<A>>(tables: &T, entry: Entry, client: 
     if entry.role != Role::Pod {
         return 0;
     }
-    tables.local_pod(client).map_or(0, |pod| peer(tables, pod))
+    pod_device(tables, client)
 }
 
-/// The pod's device, if frames can be handed to its other end; else 0.
+/// The device behind which the pod with this address is, if frames can be handed to its other end; else 0.
 #[inline(always)]
-pub fn peer<A: Address, T: Tables<A>>(tables: &T, pod: LocalPod) -> u32 {
+pub fn pod_device<A: Address, T: Tables<A>>(tables: &T, addr: A) -> u32 {
+    let Some(pod) = tables.local_pod(addr) else {
+        return 0;
+    };
     match tables.device(pod.device) {
         Some(device) if device.flags & tidegate_abi::device::flags::PEER != 0 => pod.device,
         _ => 0,

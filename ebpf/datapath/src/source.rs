@@ -139,8 +139,7 @@ where
     if !choice.backend.is_local() {
         return 0;
     }
-    let pod = tables.local_pod(choice.backend.addr);
-    pod.map_or(0, |pod| known::peer(tables, pod))
+    known::pod_device(tables, choice.backend.addr)
 }
 
 /// Adds the reply record under the first tuple that is free, and gives the flow that tuple's port.

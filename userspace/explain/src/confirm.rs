@@ -5,10 +5,10 @@ use tidegate_datapath::{Door, Entry, Role, Stage as Hook, Verdict};
 
 use crate::{Asked, Paper, Stage, paper::Told};
 
-/// What records say depends on the tick. So much of it must be left, in nanoseconds, that the program runs in it too,
+/// What records say depends on the tick. So much of it must be left, in nanoseconds, that the program runs in it too.
 const MARGIN: u64 = 50_000_000;
 
-/// and so much be over: the program's clock is one of whole jiffies, up to 10 ms late.
+/// So much of it must be over: the program's clock is one of whole jiffies, up to 10 ms late.
 const LAG: u64 = 20_000_000;
 
 /// Bytes of the two Ethernet addresses.

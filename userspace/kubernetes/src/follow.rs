@@ -289,11 +289,10 @@ impl Follower {
     }
 
     fn problem(&self, trouble: &Trouble) -> Problem {
-        let meaning = match self.version {
-            _ if matches!(trouble, Trouble::Forbidden(_)) => "grant list and watch",
+        let meaning = match trouble {
+            Trouble::Forbidden(_) => "grant list and watch",
             _ if self.has_listed => "what was known stays",
-            Some(_) => "what was known stays",
-            None => "what the maps hold stays",
+            _ => "what the maps hold stays",
         };
         Problem {
             reason: trouble.text(),

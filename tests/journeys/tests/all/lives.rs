@@ -66,6 +66,18 @@ fn segment(src: SocketAddr, dst: SocketAddr, flags: u8) -> Vec<u8> {
     Frame::tcp(src, dst).flags(flags).build()
 }
 
+/// After [`switch`] the client's next connection goes to the other backend.
+fn a_syn_opens_anew(bench: &mut Bench<'_>, case: &Case) {
+    let (client, dialled) = (case.places.roles.client, case.places.roles.node_port);
+    let exit = bench.uplink(&segment(client, dialled, SYN));
+    exit.is_translated(
+        Reason::NewFlow,
+        client,
+        case.places.sibling,
+        Out::Pod(SIBLING),
+    );
+}
+
 fn rule_5_3_1_a_syn_on_a_flow_that_both_sides_closed_opens_a_new_one(
     bench: &mut Bench<'_>,
     case: &Case,
@@ -95,13 +107,7 @@ fn rule_5_3_1_a_syn_on_a_flow_that_both_sides_closed_opens_a_new_one(
         let exit = bench.uplink(&segment(client, dialled, ACK));
         exit.is_translated(Reason::KnownFlow, client, pod, Out::Pod(POD));
         switch(bench, case, before, new);
-        let exit = bench.uplink(&segment(client, dialled, SYN));
-        exit.is_translated(
-            Reason::NewFlow,
-            client,
-            case.places.sibling,
-            Out::Pod(SIBLING),
-        );
+        a_syn_opens_anew(bench, case);
     }
 }
 
@@ -111,13 +117,7 @@ fn rule_5_3_1_a_syn_on_a_flow_that_was_reset_opens_a_new_one(bench: &mut Bench<'
     let (before, _, new) = opened(bench, case);
     bench.pod(POD, &segment(roles.backend, client, RST | ACK));
     switch(bench, case, before, new);
-    let exit = bench.uplink(&segment(client, dialled, SYN));
-    exit.is_translated(
-        Reason::NewFlow,
-        client,
-        case.places.sibling,
-        Out::Pod(SIBLING),
-    );
+    a_syn_opens_anew(bench, case);
     let exit = bench.pod(SIBLING, &case.reply(case.places.sibling, client));
     exit.is_translated(Reason::KnownReply, dialled, client, Out::Link(UPLINK));
 }
@@ -155,13 +155,7 @@ fn rule_5_3_9_a_syn_on_an_open_flow_leaves_a_backend_that_is_gone(
             roles.backend,
             Out::Pod(POD),
         );
-        let exit = bench.uplink(&segment(client, dialled, SYN));
-        exit.is_translated(
-            Reason::NewFlow,
-            client,
-            case.places.sibling,
-            Out::Pod(SIBLING),
-        );
+        a_syn_opens_anew(bench, case);
         let exit = bench.pod(SIBLING, &segment(case.places.sibling, client, SYN | ACK));
         exit.is_translated(Reason::KnownReply, dialled, client, Out::Link(UPLINK));
     }
